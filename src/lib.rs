@@ -1,0 +1,14 @@
+//! chatd: a chat daemon that tells its operator everything and loses nothing in silence.
+//!
+//! The library holds everything that the three programs share; the programs in `src/bin` are thin.
+//! `ARCHITECTURE.md` is the map: the modules stand on floors, and a module uses lower floors and
+//! its own folder only.
+//!
+//! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
+//! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
+
+pub mod close;
+pub mod fault;
+pub mod limits;
+pub mod name;
+pub mod phase;
