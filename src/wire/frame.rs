@@ -32,9 +32,12 @@ impl Framer {
     /// Takes the next frame from the front of `input`; `None` when `input` is used up.
     ///
     /// `limit` is the longest line in bytes without its line end.
-    pub fn next<'a>(&'a mut self, input: &mut &'a [u8], limit: usize) -> Option<Frame<'a>> {
+    pub fn next<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'f>> {
         if std::mem::take(&mut self.handed_out) {
             self.partial = Vec::new();
+        }
+        if input.is_empty() {
+            return None;
         }
         if self.discarded.is_some() {
             return self.discard(input, limit);
@@ -76,7 +79,7 @@ impl Framer {
         self.partial.len()
     }
 
-    fn keep<'a>(&'a mut self, input: &mut &'a [u8], limit: usize) -> Option<Frame<'a>> {
+    fn keep<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'f>> {
         let bytes = std::mem::take(input);
         let length = self.partial.len() + bytes.len();
         let ends_in_cr = bytes.last() == Some(&b'\r');
@@ -89,7 +92,7 @@ impl Framer {
         None
     }
 
-    fn discard<'a>(&'a mut self, input: &mut &'a [u8], limit: usize) -> Option<Frame<'a>> {
+    fn discard<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'f>> {
         let discarded = self.discarded.take().unwrap_or(0);
         match memchr(b'\n', input) {
             Some(end) => {
