@@ -18,5 +18,7 @@ pub mod mail;
 pub mod meter;
 pub mod name;
 pub mod phase;
+#[cfg(feature = "test-faults")]
+pub mod sabotage;
 pub mod session;
 pub mod wire;

@@ -235,8 +235,16 @@ impl Room {
         }
     }
 
+    /// One more event is on its way into this log.
+    #[cfg(feature = "test-faults")]
     pub(super) fn expect_commit(&self) {
         self.state().pending += 1;
+    }
+
+    /// So many of them have arrived.
+    #[cfg(feature = "test-faults")]
+    pub(super) fn committed(&self, count: usize) {
+        self.state().pending -= count;
     }
 
     /// Number, push, raise the head, hand out: the committer's critical section. `send` is called
@@ -278,6 +286,7 @@ impl Room {
 }
 
 /// What waits to be committed.
+#[derive(Debug)]
 pub(super) enum Pending {
     Message(Draft),
     Presence(Event),
@@ -288,9 +297,6 @@ impl State {
         let cost = Message::cost(&draft.nick, &draft.text, draft.cid.as_deref());
         self.end += cost as u64;
         self.recent_bytes += cost;
-        if draft.counted {
-            self.pending -= 1;
-        }
         let message = Arc::new(Message {
             seq,
             end: self.end,
