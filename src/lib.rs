@@ -12,11 +12,13 @@ pub mod escape;
 pub mod event;
 pub mod fault;
 pub mod hub;
+pub mod lane;
 pub mod limits;
 pub mod log;
 pub mod mail;
 pub mod meter;
 pub mod name;
+pub mod pace;
 pub mod phase;
 #[cfg(feature = "test-faults")]
 pub mod sabotage;
