@@ -8,6 +8,7 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod close;
+pub mod config;
 pub mod fault;
 pub mod limits;
 pub mod name;

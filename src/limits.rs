@@ -31,6 +31,9 @@ pub enum OnLag {
 }
 
 impl OnLag {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Gap, Self::Disconnect];
+
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +42,10 @@ impl OnLag {
         }
     }
 }
+
+/// What surrounds a text in a line out, at most, in bytes: no line out is longer than
+/// [`Limits::line`] and this.
+pub const ENVELOPE: usize = 1024;
 
 /// Every bound. `config/chatd.toml` gives the reason beside each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,15 +124,24 @@ impl Default for Limits {
             message: 4000,
             clients: 10_000,
             clients_per_address: Some(100),
-            connect_rate: Some(Rate { count: 200, per: Duration::from_secs(10) }),
+            connect_rate: Some(Rate {
+                count: 200,
+                per: Duration::from_secs(10),
+            }),
             listeners: 1_000,
             rooms: 1_000,
             rooms_per_client: 64,
             room_idle: Duration::from_secs(600),
             presence_members: 200,
-            message_rate: Some(Rate { count: 20, per: Duration::from_secs(1) }),
+            message_rate: Some(Rate {
+                count: 20,
+                per: Duration::from_secs(1),
+            }),
             message_burst: 100,
-            request_rate: Some(Rate { count: 20, per: Duration::from_secs(1) }),
+            request_rate: Some(Rate {
+                count: 20,
+                per: Duration::from_secs(1),
+            }),
             hello_timeout: Duration::from_secs(10),
             line_timeout: Duration::from_secs(10),
             idle_timeout: None,
