@@ -9,7 +9,10 @@
 
 pub mod close;
 pub mod config;
+pub mod event;
 pub mod fault;
 pub mod limits;
+pub mod mail;
+pub mod meter;
 pub mod name;
 pub mod phase;

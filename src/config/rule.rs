@@ -12,7 +12,8 @@ use super::unit::write_size;
 
 /// One thing that must hold.
 pub(super) struct Rule {
-    /// The keys that it is about; a fault is put at the first one that somebody set.
+    /// The keys that it is about, the one at fault first. The messages name them, because a fault
+    /// may be put at any of them.
     pub(super) keys: &'static [&'static str],
     /// `Err` says what is wrong and what to do.
     pub(super) check: fn(&Config) -> Result<(), String>,
@@ -160,22 +161,26 @@ fn message_in_line(config: &Config) -> Result<(), String> {
     let (message, line) = (config.limits.message, config.limits.line);
     hold(message + ENVELOPE <= line, || {
         format!(
-            "a message of {} does not fit into `limits.line` of {} with the {} that surround it",
+            "`limits.message` of {} does not fit into `limits.line` of {} with the {} that surround \
+             it; write a line of at least \"{}\", or a shorter message",
             write(message),
             write(line),
-            write(ENVELOPE)
+            write(ENVELOPE),
+            write(message + ENVELOPE),
         )
     })
 }
 
 fn outbox_holds_lines(config: &Config) -> Result<(), String> {
-    let (outbox, least) = (config.limits.outbox, 2 * (config.limits.line + ENVELOPE));
+    let (outbox, line) = (config.limits.outbox, config.limits.line);
+    let least = 2 * (line + ENVELOPE);
     hold(outbox >= least, || {
-        let line = write(config.limits.line);
         format!(
-            "{} is too small for `limits.line` of {line}; write at least \"{}\"",
+            "`limits.outbox` of {} does not hold two of the longest lines of `limits.line` of {}; \
+             write an outbox of at least \"{}\", or a shorter line",
             write(outbox),
-            write(least)
+            write(line),
+            write(least),
         )
     })
 }
@@ -184,22 +189,27 @@ fn recent_holds_a_line(config: &Config) -> Result<(), String> {
     let (recent, line) = (config.limits.recent_bytes, config.limits.line);
     hold(recent >= line, || {
         format!(
-            "{} is less than `limits.line` of {}; write at least that",
+            "`limits.recent_bytes` of {} does not hold one line of `limits.line` of {}; write at \
+             least \"{}\" for it, or a shorter line",
             write(recent),
-            write(line)
+            write(line),
+            write(line),
         )
     })
 }
 
 fn lag_within_recent(config: &Config) -> Result<(), String> {
-    let recent = config.limits.recent_bytes;
-    let lag = config.limits.lag_bytes.unwrap_or(0);
+    let (lag, recent) = (
+        config.limits.lag_bytes.unwrap_or(0),
+        config.limits.recent_bytes,
+    );
     hold(lag <= recent, || {
         format!(
-            "{} is more than `limits.recent_bytes` of {}: nobody can be further behind than what is \
-             kept; write at most that, or \"unlimited\"",
+            "`limits.lag_bytes` of {} is more than `limits.recent_bytes` of {}: nobody can be \
+             further behind than what is kept; write at most \"{}\" for it, or \"unlimited\"",
             write(lag),
-            write(recent)
+            write(recent),
+            write(recent),
         )
     })
 }
