@@ -140,22 +140,20 @@ impl Loader<'_> {
             return self.refuse_loose_key(document, name);
         };
         if !key::is_section(section) {
-            let meant = key::nearest_section(section).map(|near| format!("[{near}]"));
-            let message = unknown("section", meant);
-            return self
-                .faults
-                .add(|| document.fault(Some(section), &name.span(), message));
+            return self.faults.add(|| {
+                let meant = key::nearest_section(section).map(|near| format!("[{near}]"));
+                document.fault(Some(section), &name.span(), unknown("section", meant))
+            });
         }
         for (leaf, value) in table {
             let full = format!("{section}.{}", leaf.get_ref());
             match key::find(&full) {
                 Some(key) => self.take_typed(document, key, leaf, value),
-                None => {
+                None => self.faults.add(|| {
                     let near = key::nearest_key(section, leaf.get_ref());
                     let message = unknown("key", near.map(|key| format!("`{}`", key.name)));
-                    self.faults
-                        .add(|| document.fault(Some(&full), &leaf.span(), message));
-                }
+                    document.fault(Some(&full), &leaf.span(), message)
+                }),
             }
         }
     }
@@ -163,17 +161,18 @@ impl Loader<'_> {
     /// Refuses what stands where only sections may stand.
     fn refuse_loose_key(&mut self, document: &Document, name: &Name<'_>) {
         let written = name.get_ref().as_ref();
-        let message = if key::is_section(written) {
-            format!("is a section; write [{written}] and its keys below")
-        } else {
-            let near = key::nearest_key("", written);
-            unknown(
-                "key outside of a section",
-                near.map(|key| format!("`{}`", key.name)),
-            )
-        };
-        self.faults
-            .add(|| document.fault(Some(written), &name.span(), message));
+        self.faults.add(|| {
+            let message = if key::is_section(written) {
+                format!("is a section; write [{written}] and its keys below")
+            } else {
+                let near = key::nearest_key("", written);
+                unknown(
+                    "key outside of a section",
+                    near.map(|key| format!("`{}`", key.name)),
+                )
+            };
+            document.fault(Some(written), &name.span(), message)
+        });
     }
 
     fn take_typed(
@@ -275,32 +274,33 @@ impl Loader<'_> {
         }
     }
 
-    /// A rule is about several keys: the fault is put where the first of them was set, and defaults
-    /// are no place.
+    /// A rule is about several keys: the fault is put at the one that was set last, by precedence,
+    /// because that is what the operator has just touched.
     fn broken_rule(&self, keys: &[&'static str], message: String) -> Fault {
         let given = keys
             .iter()
-            .find_map(|key| Some((*key, self.given.get(key)?)));
-        let Some((key, Given { origin, span })) = given else {
-            let key = keys.first().map(|&key| key.to_owned());
-            return Fault {
-                origin: Origin::Default,
-                key,
-                message,
-                excerpt: None,
-            };
-        };
-        match (self.document, span) {
-            (Some(document), Some(span)) => document.fault(Some(key), span, message),
-            _ => {
-                let key = Some(key.to_owned());
-                Fault {
-                    origin: origin.clone(),
-                    key,
-                    message,
-                    excerpt: None,
-                }
-            }
+            .rev()
+            .filter_map(|key| Some((*key, self.given.get(key)?)));
+        let last = given.max_by_key(|(_, given)| given.origin.precedence());
+        let key = last.as_ref().map(|(key, _)| *key).or(keys.first().copied());
+        if let (
+            Some(document),
+            Some((
+                _,
+                Given {
+                    span: Some(span), ..
+                },
+            )),
+        ) = (self.document, &last)
+        {
+            return document.fault(key, span, message);
+        }
+        let origin = last.map_or(Origin::Default, |(_, given)| given.origin.clone());
+        Fault {
+            origin,
+            key: key.map(str::to_owned),
+            message,
+            excerpt: None,
         }
     }
 

@@ -36,6 +36,16 @@ impl Origin {
         *self != Self::Default
     }
 
+    /// Which one wins: the higher.
+    pub(super) fn precedence(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File { .. } => 1,
+            Self::Env(_) => 2,
+            Self::Flag(_) => 3,
+        }
+    }
+
     /// One line for a comment or a table: `default`, `chatd.toml:3:1`, `CHATD__LOG__LEVEL`, `--set`.
     pub fn label(&self) -> String {
         match self {

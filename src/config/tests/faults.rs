@@ -47,7 +47,7 @@ chatd.toml:6:1: server.worker: unknown key; did you mean `server.workers`?
 chatd.toml:9:11: limits.clients: 0 is no limit that anything could keep; write a whole number such as 100
  9 | clients = 0
    |           ^
-chatd.toml:10:11: limits.message: a message of 16KiB does not fit into `limits.line` of 16KiB with the 1KiB that surround it
+chatd.toml:10:11: limits.message: `limits.message` of 16KiB does not fit into `limits.line` of 16KiB with the 1KiB that surround it; write a line of at least \"17KiB\", or a shorter message
  10 | message = \"16KiB\"
     |           ^^^^^^^
 chatd.toml:11:17: limits.hello_timeout: 10 has no unit; write \"10s\" for seconds, or a time such as \"30s\", \"1m30s\" or \"500ms\"
@@ -61,7 +61,7 @@ chatd.toml:13:1: limits.lien: unknown key; did you mean `limits.line`?
     | ^^^^
 CHATD__LIMITS__LINES: unknown variable; did you mean `CHATD__LIMITS__LINE`?
 CHATD__LOG__LEVEL: \"loud\" is not a level; write one of error, warn, info, debug, trace, or \"info,chatd::hub=debug\"
---set limits.outbox=1KiB: 1KiB is too small for `limits.line` of 16KiB; write at least \"34KiB\"
+--set limits.outbox=1KiB: `limits.outbox` of 1KiB does not hold two of the longest lines of `limits.line` of 16KiB; write an outbox of at least \"34KiB\", or a shorter line
 --set limits.rooms: has no value; write SECTION.KEY=VALUE
 --set log.colour=red: unknown key";
     assert_eq!(load(&sources).unwrap_err().to_string(), expected);
@@ -202,23 +202,24 @@ fn rules_between_keys_hold() {
         ),
         (
             "[limits]\nline = \"4KiB\"",
-            "2:8: limits.line: a message of 4000B does not fit into `limits.line` of 4KiB with the \
-             1KiB that surround it",
+            "2:8: limits.line: `limits.message` of 4000B does not fit into `limits.line` of 4KiB \
+             with the 1KiB that surround it; write a line of at least \"5024B\", or a shorter message",
         ),
         (
             "[limits]\noutbox = \"33KiB\"",
-            "2:10: limits.outbox: 33KiB is too small for `limits.line` of 16KiB; write at least \
-             \"34KiB\"",
+            "2:10: limits.outbox: `limits.outbox` of 33KiB does not hold two of the longest lines of \
+             `limits.line` of 16KiB; write an outbox of at least \"34KiB\", or a shorter line",
         ),
         (
             "[limits]\nrecent_bytes = \"15KiB\"",
-            "2:16: limits.recent_bytes: 15KiB is less than `limits.line` of 16KiB; write at least \
-             that",
+            "2:16: limits.recent_bytes: `limits.recent_bytes` of 15KiB does not hold one line of \
+             `limits.line` of 16KiB; write at least \"16KiB\" for it, or a shorter line",
         ),
         (
             "[limits]\nlag_bytes = \"2MiB\"",
-            "2:13: limits.lag_bytes: 2MiB is more than `limits.recent_bytes` of 1MiB: nobody can be \
-             further behind than what is kept; write at most that, or \"unlimited\"",
+            "2:13: limits.lag_bytes: `limits.lag_bytes` of 2MiB is more than `limits.recent_bytes` of \
+             1MiB: nobody can be further behind than what is kept; write at most \"1MiB\" for it, or \
+             \"unlimited\"",
         ),
     ] {
         assert_eq!(bad(&file(text)), [format!("chatd.toml:{fault}")], "{text}");

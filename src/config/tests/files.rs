@@ -85,13 +85,23 @@ fn a_fault_outside_a_file_names_the_variable_or_the_flag() {
     assert_eq!(faults, [format!("--set limits.line=16K: {reason}")]);
 }
 
+/// Whoever reads the fault has just touched the source that wins.
 #[test]
-fn a_rule_broken_outside_the_file_is_told_there() {
-    let mut sources = file("[limits]\nline = \"9KiB\"\n");
-    sources.env = vec![("CHATD__LIMITS__MESSAGE".into(), "9KiB".into())];
-    let reason =
-        "a message of 9KiB does not fit into `limits.line` of 9KiB with the 1KiB that surround it";
-    assert_eq!(bad(&sources), [format!("CHATD__LIMITS__MESSAGE: {reason}")]);
+fn a_broken_rule_is_told_where_the_winning_value_was_set() {
+    let reason = "`limits.message` of 9KiB does not fit into `limits.line` of 9KiB with the 1KiB that \
+                  surround it; write a line of at least \"10KiB\", or a shorter message";
+    let mut sources = file("[limits]\nline = \"9KiB\"\nmessage = \"9KiB\"\n");
+    assert_eq!(
+        bad(&sources),
+        [format!("chatd.toml:3:11: limits.message: {reason}")]
+    );
+    sources.env = vec![("CHATD__LIMITS__LINE".into(), "9KiB".into())];
+    assert_eq!(bad(&sources), [format!("CHATD__LIMITS__LINE: {reason}")]);
+    sources.sets = vec!["limits.message=9KiB".into()];
+    assert_eq!(
+        bad(&sources),
+        [format!("--set limits.message=9KiB: {reason}")]
+    );
 }
 
 #[test]

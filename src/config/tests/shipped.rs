@@ -64,3 +64,23 @@ fn its_lines_fit_a_terminal() {
         assert!(line.chars().count() <= 100, "{line}");
     }
 }
+
+#[test]
+fn it_shows_the_sum_of_the_limits() {
+    let sum = Config::default().limits.worst_case();
+    for (start, bytes) in [
+        ("#   sessions ", sum.sessions),
+        ("#   rooms ", sum.rooms),
+        ("#   the slow ", sum.behind),
+        ("#   retries ", sum.dedup),
+        ("#   in all ", sum.process()),
+        ("#   the kernel ", sum.kernel),
+    ] {
+        let line = default_text()
+            .lines()
+            .find(|line| line.starts_with(start))
+            .expect("a line");
+        let shown = format!("= {:>5} MiB", bytes.div_ceil(1024 * 1024));
+        assert!(line.ends_with(&shown), "{line} is not {shown}");
+    }
+}
