@@ -4,8 +4,10 @@ use toml::Value;
 
 use crate::limits::OnLag;
 
-use super::kind::{Flag, Kind, Pace, Time, Word, auto, count, liftable, list, or_off, size, some};
+use super::around::{auto, liftable, list, or_off, some};
+use super::kind::{Flag, Kind, Word, count};
 use super::nearest::nearest;
+use super::quantity::{Pace, Time, size};
 use super::raw::{Misfit, Raw};
 use super::text::{Address, FilePath, HOST, LEVELS, NAME, ROOM, USER};
 use super::{Config, LogFormat};

@@ -1,6 +1,6 @@
 //! The configuration: as typed (TOML, environment, flags) and as meant ([`Config`]).
 //!
-//! [`load`] goes from one to the other, once, at the edge: the rest of the program only sees
+//! [`load()`] goes from one to the other, once, at the edge: the rest of the program only sees
 //! values that cannot be wrong. Its rules:
 //!
 //! - Precedence: built-in default < file < `CHATD__SECTION__KEY` < `--set section.key=value`. Where
@@ -17,6 +17,7 @@
 //! Not here: what depends on the machine (descriptor limits, addresses in use, sockets found at run
 //! time). That is checked at start by whoever opens it.
 
+mod around;
 mod fault;
 mod file;
 mod key;
@@ -24,6 +25,7 @@ mod kind;
 mod load;
 mod nearest;
 mod origin;
+mod quantity;
 mod raw;
 mod reload;
 mod rule;
