@@ -9,10 +9,15 @@
 
 pub mod close;
 pub mod config;
+pub mod escape;
 pub mod event;
 pub mod fault;
+pub mod hub;
 pub mod limits;
+pub mod log;
 pub mod mail;
 pub mod meter;
 pub mod name;
 pub mod phase;
+pub mod session;
+pub mod wire;
