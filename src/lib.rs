@@ -8,6 +8,7 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod close;
+pub mod config;
 pub mod escape;
 pub mod event;
 pub mod fault;
