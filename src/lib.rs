@@ -7,7 +7,9 @@
 //! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
+pub mod client;
 pub mod close;
+pub mod escape;
 pub mod fault;
 pub mod limits;
 pub mod name;
