@@ -23,8 +23,8 @@ pub enum Item {
     },
     /// Somebody came, went or changed their name.
     Presence {
-        /// The room, if it has to be named.
-        room: Option<String>,
+        /// The room.
+        room: String,
         /// Who, and what they did.
         change: Change,
     },

@@ -13,8 +13,11 @@
 //! Not here: when to try again (only the least wait that the server asked for), and whether the
 //! server is still alive. Both need a clock.
 
+mod asking;
+mod greeting;
 mod outbox;
 mod rooms;
+mod talking;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +27,9 @@ use std::time::Duration;
 use super::command::Command;
 use super::exit::{Ending, Exit};
 use super::item::{Change, Item};
-use super::wire::{self, Bye, ErrorEvent, Event, Hello, Joined, Labelled, Presence, Request};
+use super::wire::{self, Event, Request};
 use outbox::{Outbox, Target};
-use rooms::{Place, Rooms};
+use rooms::Rooms;
 
 /// Own messages that may wait for an answer or for a connection.
 const WAITING: usize = 256;
@@ -115,10 +118,9 @@ enum Question {
         room: Option<String>,
         by_command: bool,
     },
-    Part(String),
+    Part,
     Nick,
     Names {
-        room: String,
         page: u32,
     },
     Rooms {
@@ -147,6 +149,7 @@ pub struct Conversation {
     /// Leave, with this reason, as soon as the outbox is empty.
     finishing: Option<Option<String>>,
     failures: u64,
+    last_rename: Option<Change>,
     actions: VecDeque<Action>,
 }
 
@@ -168,6 +171,7 @@ impl Conversation {
             labels: 0,
             finishing: None,
             failures: 0,
+            last_rename: None,
             actions: VecDeque::new(),
             settings,
         }
@@ -244,13 +248,17 @@ impl Conversation {
         Ok(())
     }
 
+    /// A script's line could not even be read: it counts as refused.
+    pub fn unsayable(&mut self) {
+        self.failures += 1;
+    }
+
     /// Nothing more will be said: leave as soon as everything is answered.
     pub fn finish(&mut self, reason: Option<String>) {
         self.finishing = Some(reason);
         match self.phase {
-            Phase::Offline if self.outbox.is_empty() || !self.settings.unattended => {
-                self.end_early();
-            }
+            Phase::Offline if self.outbox.is_empty() => self.end_early(),
+            Phase::Offline | Phase::Greeting if !self.settings.unattended => self.end_early(),
             _ => self.pump(),
         }
     }
@@ -273,7 +281,7 @@ impl Conversation {
 
     /// Whether the last command has changed all that it will change in the prompt.
     pub fn is_settled(&self) -> bool {
-        let moves = |asked: &Asked| matches!(asked.what, Question::Join { .. } | Question::Part(_));
+        let moves = |asked: &Asked| matches!(asked.what, Question::Join { .. } | Question::Part);
         self.phase != Phase::Greeting && !self.asked.iter().any(moves)
     }
 
@@ -302,529 +310,16 @@ impl Conversation {
         self.phase == Phase::Talking
     }
 
+    /// Whether `quit` is said and only the server's end of the connection is missing.
+    pub fn is_leaving(&self) -> bool {
+        self.phase == Phase::Leaving
+    }
+
     /// Asks the server for a sign of life.
     pub fn ask_for_life(&mut self) {
         if self.is_talking() {
             self.send(Request::Ping { token: None }, None);
         }
-    }
-}
-
-/// Greeting.
-impl Conversation {
-    fn greet(&mut self) {
-        let hello = Hello {
-            version: wire::VERSION,
-            username: self.settings.username.clone(),
-            caps: Some(self.settings.caps.clone()),
-            join: Some(!self.default_room_asked),
-            resume: self.resume.clone(),
-            client: Some(concat!("chat-client/", env!("CARGO_PKG_VERSION")).to_owned()),
-        };
-        self.send(Request::Hello(hello), Some(HELLO.to_owned()));
-    }
-
-    fn heard_greeting(&mut self, event: Event) {
-        match event {
-            Event::Welcome(welcome) => self.welcome(welcome),
-            Event::Error(error) => self.refused(error),
-            Event::Bye(bye) => self.bye(bye),
-            // Anything else was for the silent listener that we were until now.
-            _ => {}
-        }
-    }
-
-    fn welcome(&mut self, welcome: wire::Welcome) {
-        let again = std::mem::replace(&mut self.welcomed, true);
-        self.phase = Phase::Talking;
-        self.resume = welcome.resume.or(self.resume.take());
-        self.limits = welcome.limits;
-        let words = if again {
-            "connected again"
-        } else {
-            "connected"
-        };
-        self.show(Item::Status(format!("{words} as {}", welcome.username)));
-        self.me = Some(welcome.username);
-        if !self.default_room_asked {
-            let what = Question::Join {
-                room: None,
-                by_command: false,
-            };
-            self.asked.push_back(Asked {
-                label: HELLO.to_owned(),
-                what,
-            });
-        }
-        let wanted: Vec<_> = self
-            .rooms
-            .iter()
-            .map(|room| (room.name.clone(), room.since()))
-            .collect();
-        for (room, since) in wanted {
-            let what = Question::Join {
-                room: Some(room.clone()),
-                by_command: false,
-            };
-            self.ask(Request::Join { room, since }, what);
-        }
-        self.pump();
-    }
-
-    /// `hello` was refused; it may be said again on the same connection.
-    fn refused(&mut self, error: ErrorEvent) {
-        if error.code == "rate_limited" || error.code == "draining" {
-            return self.retry(error.text, error.retry_after_ms.map(Duration::from_millis));
-        }
-        let about_nick = matches!(
-            &*error.code,
-            "nick_in_use" | "nick_invalid" | "nick_reserved"
-        );
-        let must_have =
-            !self.settings.username_is_guess && (!self.welcomed || self.settings.unattended);
-        match self.settings.username.take() {
-            Some(nick) if about_nick && !must_have => {
-                if !self.settings.username_is_guess {
-                    let words = format!("{nick}: {}; /nick NAME takes another", error.text);
-                    self.fail(&words);
-                }
-                self.greet();
-            }
-            nick => {
-                let text =
-                    nick.map_or_else(|| error.text.clone(), |n| format!("{n}: {}", error.text));
-                self.end(Ending::because(Exit::Refused, text));
-            }
-        }
-    }
-}
-
-/// Talking.
-impl Conversation {
-    fn heard_talk(&mut self, event: Event) {
-        match event {
-            Event::Message(message) => self.heard_message(message),
-            Event::Ack(ack) => drop(ack.cid.and_then(|cid| self.outbox.settle(&cid))),
-            Event::Joined(joined) => self.joined(&joined),
-            Event::Parted { room, label } => self.parted(&room, label.as_deref()),
-            Event::Presence(presence) => self.presence(presence),
-            Event::Gap(gap) => self.gap(&gap),
-            Event::Names(names) => self.heard_names(names),
-            Event::Rooms(rooms) => self.heard_rooms(rooms),
-            Event::Topic {
-                room,
-                topic,
-                username,
-            } => {
-                self.show(Item::Topic {
-                    room,
-                    topic,
-                    username,
-                });
-            }
-            Event::Notice { text, room } => self.show(Item::Notice { room, text }),
-            Event::Nick { username, label } => {
-                drop(self.answered(label.as_deref()));
-                self.renamed(username);
-            }
-            Event::Ping { token } => self.send(Request::Pong { token }, None),
-            Event::Error(error) => self.heard_error(error),
-            Event::Bye(bye) => return self.bye(bye),
-            Event::Welcome(_) | Event::Pong { .. } | Event::Other => {}
-        }
-        self.pump();
-    }
-
-    fn heard_message(&mut self, message: wire::Message) {
-        if message.label.is_some() {
-            return;
-        }
-        let wire::Message {
-            room,
-            seq,
-            username,
-            message: text,
-            cid,
-            ..
-        } = message;
-        let Some(room) = room else {
-            return self.show(Item::Private { username, text });
-        };
-        if let (Some(seq), Some(entry)) = (seq, self.rooms.find(&room)) {
-            match entry.hear(seq) {
-                Place::Next => {}
-                Place::Old => return,
-                Place::After(missing) => {
-                    let reason = "unannounced".to_owned();
-                    self.show(Item::Gap {
-                        room: room.clone(),
-                        count: Some(missing),
-                        reason,
-                    });
-                }
-            }
-        }
-        if let Some(cid) = cid {
-            let ours = self.outbox.is_echo(&cid);
-            if ours && self.gate == Gate::CatchingUp {
-                // Heard while catching up: it arrived before the connection was lost.
-                self.outbox.settle(&cid);
-            }
-            if ours {
-                return;
-            }
-        }
-        let room = self.tag(&room);
-        self.show(Item::Said {
-            room,
-            username,
-            text,
-        });
-    }
-
-    fn joined(&mut self, joined: &Joined) {
-        let asked = self.answered(joined.label.as_deref());
-        let (requested, by_command) = match asked {
-            Some(Question::Join { room, by_command }) => (room, by_command),
-            // Without a label: the default room, which `hello` asked for.
-            _ => (self.default_joined().then(|| joined.room.clone()), false),
-        };
-        let entry = self
-            .rooms
-            .want(requested.unwrap_or_else(|| joined.room.clone()));
-        let known = entry.is_known();
-        entry.enter(joined);
-        if by_command || self.current.is_none() {
-            self.current = Some(joined.room.clone());
-        }
-        if !known {
-            self.show(Item::Joined {
-                room: joined.room.clone(),
-                topic: joined.topic.clone().filter(|topic| !topic.is_empty()),
-                members: joined.members.clone(),
-                total: joined.members_total,
-            });
-        }
-    }
-
-    /// Whether the default room was still expected; it is not any more.
-    fn default_joined(&mut self) -> bool {
-        let expected = |asked: &Asked| matches!(asked.what, Question::Join { room: None, .. });
-        let Some(at) = self.asked.iter().position(expected) else {
-            return false;
-        };
-        self.asked.remove(at);
-        self.default_room_asked = true;
-        true
-    }
-
-    fn parted(&mut self, room: &str, label: Option<&str>) {
-        drop(self.answered(label));
-        self.forget(room);
-        self.show(Item::Parted {
-            room: room.to_owned(),
-        });
-    }
-
-    fn forget(&mut self, room: &str) {
-        self.rooms.remove(room);
-        let gone = self
-            .current
-            .as_deref()
-            .is_some_and(|current| current.eq_ignore_ascii_case(room));
-        if gone {
-            self.current = self.rooms.iter().next().map(|room| room.name.clone());
-        }
-    }
-
-    fn presence(&mut self, presence: Presence) {
-        let Presence {
-            room,
-            event,
-            username,
-            new_username,
-            reason,
-        } = presence;
-        let ours = self.me.as_deref() == Some(&username);
-        let change = match (&*event, new_username) {
-            ("nick", Some(new)) if ours => return self.renamed(new),
-            _ if ours => return,
-            ("join", _) => Change::Joined(username),
-            ("part" | "quit", _) => Change::Left(username, reason),
-            ("nick", Some(new)) => Change::Renamed(username, new),
-            _ => return,
-        };
-        let room = self.tag(&room);
-        self.show(Item::Presence { room, change });
-    }
-
-    fn renamed(&mut self, username: String) {
-        if self.me.as_deref() == Some(&username) {
-            return;
-        }
-        self.show(Item::Status(format!("you are now {username}")));
-        self.settings.username = Some(username.clone());
-        self.settings.username_is_guess = false;
-        self.me = Some(username);
-    }
-
-    fn gap(&mut self, gap: &wire::Gap) {
-        let Some(entry) = self.rooms.find(&gap.room) else {
-            return;
-        };
-        if let Some(count) = entry.skip(gap) {
-            self.show(Item::Gap {
-                room: gap.room.clone(),
-                count,
-                reason: gap.reason.clone(),
-            });
-        }
-    }
-
-    fn heard_names(&mut self, names: wire::Names) {
-        if names.reset {
-            return;
-        }
-        let page = match self.answered(names.label.as_deref()) {
-            Some(Question::Names { page, .. }) => page,
-            _ => return,
-        };
-        let after = names.members.last().cloned();
-        self.show(Item::Names {
-            room: names.room.clone(),
-            members: names.members,
-        });
-        if names.more && after.is_some() && page < PAGES {
-            let what = Question::Names {
-                room: names.room.clone(),
-                page: page + 1,
-            };
-            self.ask(
-                Request::Names {
-                    room: names.room,
-                    after,
-                },
-                what,
-            );
-        } else if names.more {
-            self.show(Item::Status(format!(
-                "{} has more members than fit here",
-                names.room
-            )));
-        }
-    }
-
-    fn heard_rooms(&mut self, rooms: wire::Rooms) {
-        let page = match self.answered(rooms.label.as_deref()) {
-            Some(Question::Rooms { page }) => page,
-            _ => return,
-        };
-        let after = rooms.rooms.last().map(|entry| entry.room.clone());
-        let lines = rooms
-            .rooms
-            .into_iter()
-            .map(|entry| (entry.room, entry.members, entry.topic));
-        self.show(Item::Rooms(lines.collect()));
-        if rooms.more && after.is_some() && page < PAGES {
-            self.ask(Request::Rooms { after }, Question::Rooms { page: page + 1 });
-        } else if rooms.more {
-            self.show(Item::Status(
-                "there are more rooms than fit here".to_owned(),
-            ));
-        }
-    }
-
-    fn heard_error(&mut self, error: ErrorEvent) {
-        let text = if error.text.is_empty() {
-            error.code.clone()
-        } else {
-            error.text
-        };
-        if let Some(cid) = &error.cid {
-            if error.code == "draining" {
-                self.gate = Gate::Draining;
-                return self.outbox.postpone(cid);
-            }
-            if let Some(pending) = self.outbox.refuse(cid) {
-                self.failures += 1;
-                return self.show(Item::Failure {
-                    said: Some(pending.text),
-                    text,
-                });
-            }
-        }
-        match self.answered(error.label.as_deref()) {
-            Some(Question::Join { room, .. }) => self.not_joined(room, &text),
-            _ => self.fail(&text),
-        }
-    }
-
-    fn not_joined(&mut self, room: Option<String>, text: &str) {
-        if let Some(room) = &room {
-            self.forget(room);
-        } else {
-            self.default_room_asked = true;
-        }
-        let words = room.map_or_else(|| text.to_owned(), |room| format!("{room}: {text}"));
-        if self.settings.unattended {
-            self.end(Ending::because(Exit::Refused, words));
-        } else {
-            self.fail(&words);
-        }
-    }
-
-    fn bye(&mut self, bye: Bye) {
-        if self.phase == Phase::Leaving {
-            return self.end(Ending::done());
-        }
-        let text = if bye.text.is_empty() {
-            bye.code.clone()
-        } else {
-            bye.text
-        };
-        if bye.reconnect {
-            return self.retry(text, bye.retry_after_ms.map(Duration::from_millis));
-        }
-        let exit = if bye.code == "banned" {
-            Exit::Refused
-        } else {
-            Exit::Lost
-        };
-        self.end(Ending::because(exit, text));
-    }
-}
-
-/// Asking.
-impl Conversation {
-    fn join(&mut self, room: String) {
-        if let Some(entry) = self.rooms.find(&room)
-            && entry.is_entered()
-        {
-            self.current = Some(entry.name.clone());
-            return;
-        }
-        self.rooms.want(room.clone());
-        if self.is_talking() {
-            let what = Question::Join {
-                room: Some(room.clone()),
-                by_command: true,
-            };
-            self.ask(Request::Join { room, since: None }, what);
-        } else {
-            self.show(Item::Status(format!(
-                "{room} will be entered when the connection is back"
-            )));
-        }
-    }
-
-    fn part(&mut self, room: Option<String>) {
-        let Some(room) = room.or_else(|| self.current.clone()) else {
-            return self.fail("you are in no room");
-        };
-        if self.is_talking() {
-            self.ask(Request::Part { room: room.clone() }, Question::Part(room));
-        } else {
-            self.forget(&room);
-            self.show(Item::Parted { room });
-        }
-    }
-
-    fn rename(&mut self, username: String) {
-        if self.is_talking() {
-            self.ask(Request::Nick { username }, Question::Nick);
-        } else {
-            self.settings.username_is_guess = false;
-            self.settings.username = Some(username);
-        }
-    }
-
-    fn names(&mut self, room: Option<String>) {
-        let Some(room) = room.or_else(|| self.current.clone()) else {
-            return self.fail("you are in no room; /names ROOM");
-        };
-        if self.is_online_or_says_so() {
-            let request = Request::Names {
-                room: room.clone(),
-                after: None,
-            };
-            self.ask(request, Question::Names { room, page: 1 });
-        }
-    }
-
-    fn list_rooms(&mut self) {
-        if self.is_online_or_says_so() {
-            self.ask(Request::Rooms { after: None }, Question::Rooms { page: 1 });
-        }
-    }
-
-    fn is_online_or_says_so(&mut self) -> bool {
-        if !self.is_talking() {
-            self.fail("there is no connection now");
-        }
-        self.is_talking()
-    }
-
-    fn say_to(&mut self, target: Target, text: String) {
-        let fault = match self.check(&target, &text) {
-            Err(fault) => fault,
-            Ok(()) if self.outbox.len() >= WAITING => "too many messages are waiting".to_owned(),
-            Ok(()) => {
-                self.outbox.push(target, text);
-                return self.pump();
-            }
-        };
-        self.show(Item::Failure {
-            said: Some(text),
-            text: fault,
-        });
-    }
-
-    fn check(&self, target: &Target, text: &str) -> Result<(), String> {
-        if text.is_empty() {
-            return Err("an empty message cannot be sent".to_owned());
-        }
-        if text.len() > self.limits.message {
-            return Err(format!(
-                "the message has {} bytes, the server takes {}",
-                text.len(),
-                self.limits.message
-            ));
-        }
-        let draft = Labelled {
-            request: &self.outbox.draft(target, text),
-            label: None,
-        };
-        let line = serde_json::to_string(&draft).map_or(0, |line| line.len());
-        if line > self.limits.line {
-            return Err(format!(
-                "the line has {line} bytes, the server takes {}",
-                self.limits.line
-            ));
-        }
-        Ok(())
-    }
-
-    fn ask(&mut self, request: Request, what: Question) {
-        self.labels += 1;
-        let label = self.labels.to_string();
-        self.asked.push_back(Asked {
-            label: label.clone(),
-            what,
-        });
-        if self.asked.len() > ASKED {
-            self.asked.pop_front();
-        }
-        self.send(request, Some(label));
-    }
-
-    fn answered(&mut self, label: Option<&str>) -> Option<Question> {
-        let at = self
-            .asked
-            .iter()
-            .position(|asked| Some(&*asked.label) == label)?;
-        // Requests are answered in order: what was asked before and has no answer will get none.
-        self.asked.drain(..at);
-        self.asked.pop_front().map(|asked| asked.what)
     }
 }
 
