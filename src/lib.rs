@@ -7,6 +7,7 @@
 //! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
+pub mod client;
 pub mod close;
 pub mod config;
 pub mod escape;
