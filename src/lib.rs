@@ -7,7 +7,10 @@
 //! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
+pub mod build;
 pub mod close;
+pub mod control;
+pub mod escape;
 pub mod event;
 pub mod fault;
 pub mod limits;
@@ -15,3 +18,4 @@ pub mod mail;
 pub mod meter;
 pub mod name;
 pub mod phase;
+pub mod telemetry;

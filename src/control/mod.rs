@@ -1,0 +1,5 @@
+//! The operator's verbs as a handle.
+
+mod backoff;
+
+pub use backoff::Backoff;
