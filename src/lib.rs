@@ -8,6 +8,7 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod build;
+pub mod client;
 pub mod close;
 pub mod control;
 pub mod escape;
