@@ -10,6 +10,7 @@
 pub mod build;
 pub mod client;
 pub mod close;
+pub mod config;
 pub mod control;
 pub mod escape;
 pub mod event;

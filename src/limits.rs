@@ -31,6 +31,9 @@ pub enum OnLag {
 }
 
 impl OnLag {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Gap, Self::Disconnect];
+
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +42,10 @@ impl OnLag {
         }
     }
 }
+
+/// What surrounds a text in a line out, at most, in bytes: no line out is longer than
+/// [`Limits::line`] and this.
+pub const ENVELOPE: usize = 1024;
 
 /// Every bound. `config/chatd.toml` gives the reason beside each.
 #[derive(Clone, Debug, PartialEq, Eq)]
