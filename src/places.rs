@@ -39,7 +39,11 @@ impl Place {
     /// # Errors
     /// It cannot be made, or somebody else could have planted it.
     pub fn prepare(&self) -> io::Result<()> {
-        match DirBuilder::new().recursive(true).mode(self.mode).create(&self.folder) {
+        match DirBuilder::new()
+            .recursive(true)
+            .mode(self.mode)
+            .create(&self.folder)
+        {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => self.check(),
         }
@@ -116,10 +120,17 @@ impl Surroundings {
     pub fn runtime(&self) -> Vec<Place> {
         let given = first_of(self.runtime_directory.as_ref()).map(|folder| Self::open(folder));
         let system = Self::open("/run/chatd".into());
-        let session = absolute(self.xdg_runtime_dir.as_ref())
-            .map(|parent| self.private(parent.join(NAME)));
-        let temp = self.uid.map(|uid| self.private(self.temp.join(format!("{NAME}-{uid}"))));
-        given.into_iter().chain([system]).chain(session).chain(temp).collect()
+        let session =
+            absolute(self.xdg_runtime_dir.as_ref()).map(|parent| self.private(parent.join(NAME)));
+        let temp = self
+            .uid
+            .map(|uid| self.private(self.temp.join(format!("{NAME}-{uid}"))));
+        given
+            .into_iter()
+            .chain([system])
+            .chain(session)
+            .chain(temp)
+            .collect()
     }
 
     /// Folders for state, in the order in which they are tried.
@@ -129,17 +140,30 @@ impl Surroundings {
         let home = absolute(self.xdg_state_home.as_ref())
             .or_else(|| Some(absolute(self.home.as_ref())?.join(".local/state")))
             .map(|parent| self.private(parent.join(NAME)));
-        given.into_iter().chain(system).chain(home).chain(self.runtime()).collect()
+        given
+            .into_iter()
+            .chain(system)
+            .chain(home)
+            .chain(self.runtime())
+            .collect()
     }
 
     /// A folder that the system or the service manager answers for.
     fn open(folder: PathBuf) -> Place {
-        Place { folder, mode: 0o750, owner: None }
+        Place {
+            folder,
+            mode: 0o750,
+            owner: None,
+        }
     }
 
     /// A folder of our own.
     fn private(&self, folder: PathBuf) -> Place {
-        Place { folder, mode: 0o700, owner: self.uid }
+        Place {
+            folder,
+            mode: 0o700,
+            owner: self.uid,
+        }
     }
 }
 
@@ -150,7 +174,9 @@ fn first_of(folders: Option<&OsString>) -> Option<PathBuf> {
 }
 
 fn absolute(folder: Option<&OsString>) -> Option<PathBuf> {
-    folder.map(PathBuf::from).filter(|folder| folder.is_absolute())
+    folder
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
 }
 
 /// The user that this process acts as.
@@ -167,7 +193,10 @@ mod tests {
     use super::*;
 
     fn folders(places: &[Place]) -> Vec<&str> {
-        places.iter().map(|place| place.folder.to_str().unwrap()).collect()
+        places
+            .iter()
+            .map(|place| place.folder.to_str().unwrap())
+            .collect()
     }
 
     fn user() -> Surroundings {
@@ -188,7 +217,11 @@ mod tests {
             ["/run/chatd", "/run/user/1000/chatd", "/tmp/chatd-1000"]
         );
         assert_eq!(folders(&ann.state())[0], "/home/ann/.local/state/chatd");
-        let root = Surroundings { uid: Some(0), temp: "/tmp".into(), ..Surroundings::default() };
+        let root = Surroundings {
+            uid: Some(0),
+            temp: "/tmp".into(),
+            ..Surroundings::default()
+        };
         assert_eq!(folders(&root.runtime()), ["/run/chatd", "/tmp/chatd-0"]);
         assert_eq!(folders(&root.state())[0], "/var/lib/chatd");
         let service = Surroundings {
@@ -215,7 +248,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let uid = effective_uid();
         assert_eq!(uid, Some(fs::metadata(temp.path()).unwrap().uid()));
-        let own = |name: &str| Place { folder: temp.path().join(name), mode: 0o700, owner: uid };
+        let own = |name: &str| Place {
+            folder: temp.path().join(name),
+            mode: 0o700,
+            owner: uid,
+        };
         own("new").prepare().unwrap();
         own("new").prepare().unwrap();
         let mode = |name: &str| fs::metadata(temp.path().join(name)).unwrap().mode() & 0o777;
@@ -227,7 +264,10 @@ mod tests {
         own("link").prepare().unwrap_err();
         fs::write(temp.path().join("file"), "").unwrap();
         own("file").prepare().unwrap_err();
-        let others = Place { owner: uid.map(|uid| uid + 1), ..own("new") };
+        let others = Place {
+            owner: uid.map(|uid| uid + 1),
+            ..own("new")
+        };
         others.prepare().unwrap_err();
     }
 }

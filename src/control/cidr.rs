@@ -22,7 +22,9 @@ impl Cidr {
                 (ours.to_bits() ^ theirs.to_bits()) & mask == 0
             }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.bits))
+                    .unwrap_or(0);
                 (ours.to_bits() ^ theirs.to_bits()) & mask == 0
             }
             _ => false,
@@ -35,11 +37,20 @@ impl FromStr for Cidr {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("\"{text}\" is not an address or a range such as 10.0.0.0/8");
-        let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
-        let address = address.parse::<IpAddr>().map_err(|_| wrong())?.to_canonical();
+        let (address, bits) = text
+            .split_once('/')
+            .map_or((text, None), |(a, b)| (a, Some(b)));
+        let address = address
+            .parse::<IpAddr>()
+            .map_err(|_| wrong())?
+            .to_canonical();
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
-        if bits > most { Err(wrong()) } else { Ok(Self { address, bits }) }
+        if bits > most {
+            Err(wrong())
+        } else {
+            Ok(Self { address, bits })
+        }
     }
 }
 
@@ -51,7 +62,9 @@ impl fmt::Display for Cidr {
 
 impl<'de> Deserialize<'de> for Cidr {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -62,7 +75,10 @@ mod tests {
     #[test]
     fn a_range_holds_what_shares_its_first_bits() {
         let inside = |range: &str, address: &str| {
-            range.parse::<Cidr>().unwrap().contains(address.parse().unwrap())
+            range
+                .parse::<Cidr>()
+                .unwrap()
+                .contains(address.parse().unwrap())
         };
         assert!(inside("10.0.0.0/8", "10.255.0.1"));
         assert!(!inside("10.0.0.0/8", "11.0.0.1"));
@@ -77,7 +93,15 @@ mod tests {
 
     #[test]
     fn other_text_is_no_range() {
-        for text in ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "lobby", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "10",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "::/129",
+            "lobby",
+            "10.0.0.0/8/8",
+        ] {
             assert!(text.parse::<Cidr>().is_err(), "{text}");
         }
     }

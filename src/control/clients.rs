@@ -147,18 +147,28 @@ impl Control {
     pub fn clients(&self, query: &ClientQuery) -> ClientPage {
         let mut found = self.matching(&query.filter);
         let total = found.len();
-        let mut keyed: Vec<_> =
-            found.drain(..).map(|card| (Cursor(value(&card, query.sort), card.id.0), card)).collect();
+        let mut keyed: Vec<_> = found
+            .drain(..)
+            .map(|card| (Cursor(value(&card, query.sort), card.id.0), card))
+            .collect();
         keyed.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if query.descending {
             keyed.reverse();
         }
         let passed = query.cursor.as_ref().map_or(0, |cursor| {
             keyed.partition_point(|(place, _)| {
-                if query.descending { place >= cursor } else { place <= cursor }
+                if query.descending {
+                    place >= cursor
+                } else {
+                    place <= cursor
+                }
             })
         });
-        let mut page = ClientPage { clients: Vec::new(), total, next: None };
+        let mut page = ClientPage {
+            clients: Vec::new(),
+            total,
+            next: None,
+        };
         let mut bytes = 0;
         for (place, card) in keyed.drain(passed..) {
             if page.clients.len() >= query.limit.unwrap_or(PAGE).max(1) || bytes > PAGE_BYTES {
@@ -186,7 +196,9 @@ impl Control {
     /// The cards of the clients that fit, in no order.
     pub(super) fn matching(&self, filter: &Filter) -> Vec<Arc<Card>> {
         let hub = self.hub();
-        let Some(matcher) = Matcher::new(hub, filter) else { return Vec::new() };
+        let Some(matcher) = Matcher::new(hub, filter) else {
+            return Vec::new();
+        };
         let mut cards = match (filter.id, &filter.username) {
             (Some(id), _) => hub.card(SessionId(id)).into_iter().collect(),
             (None, Some(nick)) => hub.by_nick(nick),
@@ -213,22 +225,40 @@ impl<'a> Matcher<'a> {
             None => None,
         };
         let holders = filter.username.as_ref();
-        let holders =
-            holders.map(|nick| hub.by_nick(nick).iter().map(|card| card.id).collect());
+        let holders = holders.map(|nick| hub.by_nick(nick).iter().map(|card| card.id).collect());
         let idle_over = filter.idle_over_seconds;
         let idle_over = idle_over.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        Some(Self { filter, holders, room, idle_over })
+        Some(Self {
+            filter,
+            holders,
+            room,
+            idle_over,
+        })
     }
 
     fn fits(&self, card: &Card) -> bool {
         let filter = self.filter;
         filter.id.is_none_or(|id| card.id.0 == id)
-            && self.holders.as_ref().is_none_or(|holders| holders.contains(&card.id))
-            && filter.addr.is_none_or(|range| range.contains(card.addr.ip()))
-            && filter.dialect.as_ref().is_none_or(|word| card.dialect().as_str() == word)
-            && filter.state.as_ref().is_none_or(|word| card.state().as_str() == word)
+            && self
+                .holders
+                .as_ref()
+                .is_none_or(|holders| holders.contains(&card.id))
+            && filter
+                .addr
+                .is_none_or(|range| range.contains(card.addr.ip()))
+            && filter
+                .dialect
+                .as_ref()
+                .is_none_or(|word| card.dialect().as_str() == word)
+            && filter
+                .state
+                .as_ref()
+                .is_none_or(|word| card.state().as_str() == word)
             && self.idle_over.is_none_or(|longest| idle(card) > longest)
-            && self.room.as_ref().is_none_or(|room| card.text().rooms.contains(room))
+            && self
+                .room
+                .as_ref()
+                .is_none_or(|room| card.text().rooms.contains(room))
     }
 }
 

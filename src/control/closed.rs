@@ -63,7 +63,13 @@ impl Control {
     pub fn closed(&self, query: &ClosedQuery) -> Vec<ClosedRow> {
         let limit = query.limit.unwrap_or(LIMIT).min(MOST);
         let closed = self.hub().closed();
-        closed.iter().rev().filter(|closed| query.fits(closed)).take(limit).map(ClosedRow::of).collect()
+        closed
+            .iter()
+            .rev()
+            .filter(|closed| query.fits(closed))
+            .take(limit)
+            .map(ClosedRow::of)
+            .collect()
     }
 }
 
@@ -74,15 +80,26 @@ impl ClosedQuery {
             nick.is_some_and(|nick| nick.as_str().to_lowercase() == name.to_lowercase())
         };
         self.username.as_ref().is_none_or(is_called)
-            && self.addr.is_none_or(|range| range.contains(closed.addr.ip()))
-            && self.reason.as_ref().is_none_or(|word| closed.reason.as_str() == word)
+            && self
+                .addr
+                .is_none_or(|range| range.contains(closed.addr.ip()))
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|word| closed.reason.as_str() == word)
     }
 }
 
 impl ClosedRow {
     fn of(closed: &Closed) -> Self {
         let lasted = closed.closed_ms.saturating_sub(closed.connected_ms);
-        let detail: String = closed.detail.as_deref().unwrap_or_default().chars().take(200).collect();
+        let detail: String = closed
+            .detail
+            .as_deref()
+            .unwrap_or_default()
+            .chars()
+            .take(200)
+            .collect();
         Self {
             id: closed.id.0,
             username: closed.nick.as_ref().map(ToString::to_string),

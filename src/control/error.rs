@@ -18,9 +18,10 @@ pub enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(text) | Self::NoMatch(text) | Self::Unconfirmed(text) | Self::State(text) => {
-                f.write_str(text)
-            }
+            Self::Invalid(text)
+            | Self::NoMatch(text)
+            | Self::Unconfirmed(text)
+            | Self::State(text) => f.write_str(text),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -58,7 +59,11 @@ impl Control {
             self.check_log(),
             self.check_config(),
         ];
-        let level = checks.iter().map(|check| check.level).max().unwrap_or(Level::Critical);
+        let level = checks
+            .iter()
+            .map(|check| check.level)
+            .max()
+            .unwrap_or(Level::Critical);
         Health { level, checks }
     }
 
@@ -69,29 +74,47 @@ impl Control {
             Phase::Starting | Phase::Draining => Level::Warning,
             Phase::Stopped => Level::Critical,
         };
-        Check { check: "phase", level, detail: phase.to_string() }
+        Check {
+            check: "phase",
+            level,
+            detail: phase.to_string(),
+        }
     }
 
     fn check_doors(&self) -> Check {
         let doors = self.doors();
-        let chat: Vec<_> =
-            doors.iter().filter(|door| door.door == "chat").map(|door| door.address.as_str()).collect();
+        let chat: Vec<_> = doors
+            .iter()
+            .filter(|door| door.door == "chat")
+            .map(|door| door.address.as_str())
+            .collect();
         let (level, detail) = match chat.as_slice() {
             [] => (Level::Critical, "no chat listener".to_owned()),
             chat => (Level::Ok, chat.join(" ")),
         };
-        Check { check: "listeners", level, detail }
+        Check {
+            check: "listeners",
+            level,
+            detail,
+        }
     }
 
     /// Every lane is asked and has to answer in its next turn.
     async fn check_lanes(&self) -> Check {
         let lanes = self.hub().lanes();
-        let questions: Vec<_> = lanes.iter().map(|lane| lane.probe()).collect();
-        let asked = questions.len();
-        let answers = futures_util::future::join_all(questions.into_iter().map(|q| timeout(PATIENCE, q)));
-        let answered = answers.await.iter().filter(|answer| matches!(answer, Ok(Ok(())))).count();
-        let level = if answered == asked && asked > 0 { Level::Ok } else { Level::Critical };
-        Check { check: "lanes", level, detail: format!("{answered} of {asked} answer") }
+        let asked = lanes.len();
+        let answers = join_all(lanes.iter().map(|lane| timeout(PATIENCE, lane.answers())));
+        let answered = answers.await.iter().filter(|answer| answer.is_ok()).count();
+        let level = if answered == asked && asked > 0 {
+            Level::Ok
+        } else {
+            Level::Critical
+        };
+        Check {
+            check: "lanes",
+            level,
+            detail: format!("{answered} of {asked} answer"),
+        }
     }
 
     fn check_clients(&self) -> Check {
@@ -101,13 +124,22 @@ impl Control {
 
     fn check_buffers(&self) -> Check {
         let limits = self.hub().limits();
-        share("buffers", self.hub().gauges().buffer_bytes, limits.buffer_bytes, "bytes")
+        share(
+            "buffers",
+            self.hub().gauges().buffer_bytes,
+            limits.buffer_bytes,
+            "bytes",
+        )
     }
 
     fn check_log(&self) -> Check {
         let lost = (self.0.log.dropped)();
         let level = if lost == 0 { Level::Ok } else { Level::Warning };
-        Check { check: "log", level, detail: format!("{lost} lines lost since the start") }
+        Check {
+            check: "log",
+            level,
+            detail: format!("{lost} lines lost since the start"),
+        }
     }
 
     fn check_config(&self) -> Check {
@@ -117,15 +149,24 @@ impl Control {
         } else if pending.is_empty() {
             (Level::Ok, "as in the file".to_owned())
         } else {
-            (Level::Warning, format!("needs a restart: {}", pending.join(" ")))
+            (
+                Level::Warning,
+                format!("needs a restart: {}", pending.join(" ")),
+            )
         };
-        Check { check: "config", level, detail }
+        Check {
+            check: "config",
+            level,
+            detail,
+        }
     }
 }
 
 fn check_descriptors() -> Check {
     let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
-    let limit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| soft_limit(&text));
+    let limit = std::fs::read_to_string("/proc/self/limits")
+        .ok()
+        .and_then(|text| soft_limit(&text));
     match (open, limit) {
         (Ok(open), Some(limit)) => share("descriptors", open, limit, "open"),
         _ => Check {
@@ -138,14 +179,20 @@ fn check_descriptors() -> Check {
 
 /// `Max open files            1024                 524288               files`
 fn soft_limit(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 fn share(check: &'static str, used: usize, limit: usize, unit: &str) -> Check {
     let near = used as f64 >= limit as f64 * NEAR;
     let level = if near { Level::Warning } else { Level::Ok };
-    Check { check, level, detail: format!("{used} of {limit} {unit}") }
+    Check {
+        check,
+        level,
+        detail: format!("{used} of {limit} {unit}"),
+    }
 }
 
 #[cfg(test)]
@@ -159,9 +206,14 @@ mod tests {
         stage.control.hub().set_phase(Phase::Ready);
         stage.control.add_door("chat", "127.0.0.1:1");
         let find = |health: &Health, name| {
-            health.checks.iter().find(|check| check.check == name).unwrap().clone()
+            health
+                .checks
+                .iter()
+                .find(|check| check.check == name)
+                .unwrap()
+                .clone()
         };
-        let (well, ()) = tokio::join!(stage.control.health(), stage.answer_probes());
+        let (well, ()) = tokio::join!(stage.control.health(), stage.lane_turn());
         assert_eq!(find(&well, "lanes").level, Level::Ok, "{well:?}");
         assert_eq!(find(&well, "phase").level, Level::Ok);
         tokio::time::pause();
@@ -174,7 +226,10 @@ mod tests {
     fn near_a_limit_is_a_warning() {
         assert_eq!(share("x", 84, 100, "").level, Level::Ok);
         assert_eq!(share("x", 85, 100, "").level, Level::Warning);
-        assert_eq!(soft_limit("Max open files    1024    4096   files\n"), Some(1024));
+        assert_eq!(
+            soft_limit("Max open files    1024    4096   files\n"),
+            Some(1024)
+        );
         assert_eq!(check_descriptors().level, Level::Ok);
     }
 }

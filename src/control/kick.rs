@@ -56,12 +56,15 @@ impl Control {
     /// Nobody fits; several do and `many` was not said; nothing was said at all.
     pub fn kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
         if order.filter.is_empty() {
-            let sentence = "say whom to kick: an id, a name, an address range, a room or an idle time";
+            let sentence =
+                "say whom to kick: an id, a name, an address range, a room or an idle time";
             return Err(Refused::Invalid(sentence.to_owned()));
         }
         let reason = order.reason.as_deref();
         if reason.is_some_and(|text| text.len() > LONGEST_REASON) {
-            return Err(Refused::Invalid(format!("a reason has at most {LONGEST_REASON} bytes")));
+            return Err(Refused::Invalid(format!(
+                "a reason has at most {LONGEST_REASON} bytes"
+            )));
         }
         let mut cards = self.matching(&order.filter);
         cards.sort_unstable_by_key(|card| card.id);
@@ -69,10 +72,16 @@ impl Control {
             0 => return Err(Refused::NoMatch("no client fits".to_owned())),
             1 => {}
             _ if order.many || order.dry_run => {}
-            n => return Err(Refused::Unconfirmed(format!("{n} clients fit; confirm to kick them all"))),
+            n => {
+                return Err(Refused::Unconfirmed(format!(
+                    "{n} clients fit; confirm to kick them all"
+                )));
+            }
         }
         if !order.dry_run {
-            cards.iter().for_each(|card| card.close(CloseReason::Kicked, reason.map(Box::from)));
+            cards
+                .iter()
+                .for_each(|card| card.close(CloseReason::Kicked, reason.map(Box::from)));
         }
         Ok(KickReport {
             kicked: cards.len(),

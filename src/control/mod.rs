@@ -103,7 +103,9 @@ struct Inner {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("phase", &self.phase()).finish_non_exhaustive()
+        f.debug_struct("Control")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,7 +145,10 @@ impl Control {
 
     /// Notes one more place where the daemon really listens.
     pub fn add_door(&self, door: &'static str, address: impl fmt::Display) {
-        lock(&self.0.doors).push(Door { door, address: address.to_string() });
+        lock(&self.0.doors).push(Door {
+            door,
+            address: address.to_string(),
+        });
     }
 
     /// Where the daemon really listens.
@@ -198,7 +203,8 @@ impl Control {
 
 /// A time as people and programs read it: RFC 3339, UTC, milliseconds.
 fn rfc3339(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
 /// Seconds with milliseconds, as they stand in tables and JSON.

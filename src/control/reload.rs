@@ -50,8 +50,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] =
-        [Self::Applied, Self::Unchanged, Self::RestartRequired, Self::Rejected];
+    pub const ALL: [Self; 4] = [
+        Self::Applied,
+        Self::Unchanged,
+        Self::RestartRequired,
+        Self::Rejected,
+    ];
 
     /// The word.
     pub const fn as_str(self) -> &'static str {
@@ -90,7 +94,10 @@ pub struct FaultRow {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = self.faults.first().map_or("no reason was given", |fault| &fault.headline);
+        let first = self
+            .faults
+            .first()
+            .map_or("no reason was given", |fault| &fault.headline);
         match self.total {
             0 | 1 => f.write_str(first),
             n => write!(f, "{first} (and {} more)", n - 1),
@@ -114,7 +121,10 @@ impl From<&Fault> for FaultRow {
 
 impl From<&Faults> for Rejected {
     fn from(faults: &Faults) -> Self {
-        Self { faults: faults.iter().map(FaultRow::from).collect(), total: faults.len() }
+        Self {
+            faults: faults.iter().map(FaultRow::from).collect(),
+            total: faults.len(),
+        }
     }
 }
 
@@ -128,7 +138,10 @@ impl Rejected {
             headline: sentence.clone(),
             text: sentence,
         };
-        Self { faults: vec![fault], total: 1 }
+        Self {
+            faults: vec![fault],
+            total: 1,
+        }
     }
 }
 
@@ -155,7 +168,11 @@ impl History {
         Self {
             turn: tokio::sync::Mutex::default(),
             counts: Default::default(),
-            last: Mutex::new(Last { outcome: None, good_ms: now_ms, pending: Vec::new() }),
+            last: Mutex::new(Last {
+                outcome: None,
+                good_ms: now_ms,
+                pending: Vec::new(),
+            }),
         }
     }
 
@@ -191,7 +208,9 @@ impl Control {
     /// Reloads by outcome, in a fixed order.
     pub fn reload_counts(&self) -> Vec<(&'static str, u64)> {
         let count = |outcome: Outcome| self.0.reloads.counts[outcome as usize].load(Relaxed);
-        Outcome::ALL.map(|outcome| (outcome.as_str(), count(outcome))).into()
+        Outcome::ALL
+            .map(|outcome| (outcome.as_str(), count(outcome)))
+            .into()
     }
 
     /// Whether the last load or reload was good.
@@ -215,7 +234,9 @@ impl Control {
         let read = tokio::task::spawn_blocking(move || config::load(&sources)).await;
         match read {
             Ok(loaded) => loaded.map_err(|faults| Rejected::from(&faults)),
-            Err(error) => Err(Rejected::unfit(format!("reading the configuration failed: {error}"))),
+            Err(error) => Err(Rejected::unfit(format!(
+                "reading the configuration failed: {error}"
+            ))),
         }
     }
 
@@ -234,7 +255,12 @@ impl Control {
         let unchanged = config::rows(&old).len() - changes.len();
         let (applied, needs_restart) = changes.into_iter().partition(|change| change.hot);
         *lock(&self.0.live) = merged;
-        Ok(ReloadReport { file: new.file.clone(), applied, needs_restart, unchanged })
+        Ok(ReloadReport {
+            file: new.file.clone(),
+            applied,
+            needs_restart,
+            unchanged,
+        })
     }
 
     fn note_reloaded(&self, report: &ReloadReport) {
@@ -243,15 +269,31 @@ impl Control {
         {
             let mut last = lock(&self.0.reloads.last);
             last.good_ms = (self.0.hub.clock)();
-            last.pending = report.needs_restart.iter().map(|change| change.key).collect();
+            last.pending = report
+                .needs_restart
+                .iter()
+                .map(|change| change.key)
+                .collect();
         }
         for change in &report.applied {
             let Change { key, old, new, .. } = change;
-            tracing::info!(event = "config.changed", key, old, new, "a key has another value");
+            tracing::info!(
+                event = "config.changed",
+                key,
+                old,
+                new,
+                "a key has another value"
+            );
         }
         for change in &report.needs_restart {
             let Change { key, old, new, .. } = change;
-            tracing::warn!(event = "config.needs_restart", key, old, new, "a key differs and takes a restart");
+            tracing::warn!(
+                event = "config.needs_restart",
+                key,
+                old,
+                new,
+                "a key differs and takes a restart"
+            );
         }
         tracing::info!(
             event = "config.reloaded",
@@ -288,7 +330,8 @@ mod tests {
         assert_eq!((report.applied.len(), report.needs_restart.len()), (0, 0));
         assert_eq!(report.outcome().as_str(), "unchanged");
 
-        let text = "[limits]\nmessage = \"2000B\"\n[log]\nlevel = \"debug\"\n[metrics]\nhosts = [\"a\"]\n";
+        let text =
+            "[limits]\nmessage = \"2000B\"\n[log]\nlevel = \"debug\"\n[metrics]\nhosts = [\"a\"]\n";
         fs::write(stage.file(), text).unwrap();
         let report = stage.control.reload().await.unwrap();
         let keys: Vec<_> = report.applied.iter().map(|change| change.key).collect();
@@ -312,7 +355,13 @@ mod tests {
         assert_eq!(stage.control.hub().limits().message, 4000);
         assert_eq!(stage.levels(), [""; 0]);
         assert!(!stage.control.last_load_was_good());
-        let count = |word| stage.control.reload_counts().into_iter().find(|(w, _)| *w == word);
+        let count = |word| {
+            stage
+                .control
+                .reload_counts()
+                .into_iter()
+                .find(|(w, _)| *w == word)
+        };
         assert_eq!(count("rejected"), Some(("rejected", 1)));
         fs::write(stage.file(), "").unwrap();
         stage.control.reload().await.unwrap();

@@ -54,8 +54,12 @@ impl Control {
     pub fn rooms(&self, query: &RoomQuery) -> RoomPage {
         let reports = self.hub().room_reports();
         let after = query.cursor.as_deref();
-        let from = after.map_or(0, |name| reports.partition_point(|report| report.room.as_str() <= name));
-        let to = reports.len().min(from + query.limit.unwrap_or(PAGE).clamp(1, MOST));
+        let from = after.map_or(0, |name| {
+            reports.partition_point(|report| report.room.as_str() <= name)
+        });
+        let to = reports
+            .len()
+            .min(from + query.limit.unwrap_or(PAGE).clamp(1, MOST));
         let rooms: Vec<_> = reports[from..to]
             .iter()
             .map(|report| RoomRow {
@@ -68,7 +72,13 @@ impl Control {
                 recent_bytes: report.recent_bytes,
             })
             .collect();
-        let next = (to < reports.len()).then(|| rooms.last().map(|row| row.room.clone())).flatten();
-        RoomPage { rooms, total: reports.len(), next }
+        let next = (to < reports.len())
+            .then(|| rooms.last().map(|row| row.room.clone()))
+            .flatten();
+        RoomPage {
+            rooms,
+            total: reports.len(),
+            next,
+        }
     }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{Control, LogSwitch, Parts, lock};
 use crate::config::{ConfigFile, Loaded, Sources};
 use crate::event::SessionId;
-use crate::hub::{Card, Dialect, Hub, SessionState};
+use crate::hub::{Card, Claim, Dialect, Hub, SessionState};
 use crate::limits::Limits;
 use crate::mail::{Mailbox, Note};
 use crate::name::{Nick, RoomName};
@@ -30,18 +30,24 @@ impl Stage {
         let file = folder.path().join("chatd.toml");
         std::fs::write(&file, text).unwrap();
         let lane = Arc::<Mailbox>::default();
-        let hub = Hub::new(Limits::default(), RoomName::new("lobby").unwrap(), || 1_000_000);
+        let hub = Hub::new(Limits::default(), RoomName::new("lobby").unwrap(), || {
+            1_000_000
+        });
         hub.set_lanes(vec![lane.clone()]);
         let levels = Arc::<Mutex<Vec<String>>>::default();
         let heard = levels.clone();
         let control = Control::new(Parts {
             hub,
             loaded: Loaded::default(),
-            sources: Sources { file: ConfigFile::Path(file), ..Sources::default() },
+            sources: Sources {
+                file: ConfigFile::Path(file),
+                ..Sources::default()
+            },
             fit_limits: Box::new(|loaded| {
                 let fits = loaded.config.limits.clients <= 100_000;
                 let limits = loaded.config.limits.clone();
-                fits.then_some(limits).ok_or_else(|| "too many clients for this machine".to_owned())
+                fits.then_some(limits)
+                    .ok_or_else(|| "too many clients for this machine".to_owned())
             }),
             log: LogSwitch {
                 set_level: Box::new(move |level| {
@@ -51,7 +57,12 @@ impl Stage {
                 dropped: Box::new(|| 0),
             },
         });
-        Self { control, lane, levels, folder }
+        Self {
+            control,
+            lane,
+            levels,
+            folder,
+        }
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -68,7 +79,7 @@ impl Stage {
         let hub = self.control.hub();
         let card = hub.open(address.parse().unwrap(), &self.lane);
         let nick = Nick::new(nick).unwrap();
-        hub.claim(&nick, card.id, crate::hub::Claim::Alone).unwrap();
+        hub.claim(&nick, None, card.id, Claim::Alone).unwrap();
         let room = hub.enter_room(&hub.default_room).unwrap();
         card.set_dialect(Dialect::Full);
         card.set_state(SessionState::Live);
@@ -95,13 +106,9 @@ impl Stage {
         self.notes().into_iter().filter_map(close).collect()
     }
 
-    /// Answers the questions that the lane has been asked so far.
-    pub(crate) async fn answer_probes(&self) {
-        tokio::task::yield_now().await;
-        for note in self.notes() {
-            if let Note::Probe(answer) = note {
-                let _ = answer.send(());
-            }
-        }
+    /// A turn of the lane, after it was woken.
+    pub(crate) async fn lane_turn(&self) {
+        self.lane.arrived().await;
+        self.notes();
     }
 }

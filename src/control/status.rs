@@ -29,7 +29,10 @@ pub struct Version {
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs, reason = "the names are the documentation of the JSON, units included")]
+#[allow(
+    missing_docs,
+    reason = "the names are the documentation of the JSON, units included"
+)]
 pub struct Status {
     pub name: String,
     pub phase: &'static str,
@@ -164,8 +167,16 @@ impl Control {
             census.lag_max = census.lag_max.max(lag);
         }
         census.behind = states[SessionState::Behind as usize];
-        census.by_dialect = Dialect::ALL.iter().map(|d| d.as_str()).zip(dialects).collect();
-        census.by_state = SessionState::ALL.iter().map(|s| s.as_str()).zip(states).collect();
+        census.by_dialect = Dialect::ALL
+            .iter()
+            .map(|d| d.as_str())
+            .zip(dialects)
+            .collect();
+        census.by_state = SessionState::ALL
+            .iter()
+            .map(|s| s.as_str())
+            .zip(states)
+            .collect();
         census
     }
 
@@ -204,7 +215,9 @@ mod tests {
         let totals = |meter: &Meter| Totals::of([meter]).delivery_latency;
         let meter = Meter::default();
         assert_eq!(quantile(&totals(&meter), 0.5), None);
-        meter.delivery_latency.observe(Duration::from_micros(80), 99);
+        meter
+            .delivery_latency
+            .observe(Duration::from_micros(80), 99);
         meter.delivery_latency.observe(Duration::from_millis(80), 1);
         assert_eq!(quantile(&totals(&meter), 0.5), Some(0.0001));
         assert_eq!(quantile(&totals(&meter), 0.99), Some(0.0001));

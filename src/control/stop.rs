@@ -29,8 +29,14 @@ impl Control {
         });
         self.0.hub.set_phase(Phase::Draining);
         let seconds = if begun { within.as_secs_f64() } else { 0.0 };
-        tracing::info!(event = "daemon.draining", deadline_seconds = seconds, "the daemon is to end");
-        self.stopping().borrow().unwrap_or(Stopping { deadline: now })
+        tracing::info!(
+            event = "daemon.draining",
+            deadline_seconds = seconds,
+            "the daemon is to end"
+        );
+        self.stopping()
+            .borrow()
+            .unwrap_or(Stopping { deadline: now })
     }
 
     /// Ends now: a drain without patience.

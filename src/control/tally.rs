@@ -69,7 +69,11 @@ impl Tally {
     pub fn requests(&self) -> Vec<(Access, RequestResult, u64)> {
         let of = |access: Access| {
             RequestResult::ALL.map(|result| {
-                (access, result, self.requests[access as usize][result as usize].load(Relaxed))
+                (
+                    access,
+                    result,
+                    self.requests[access as usize][result as usize].load(Relaxed),
+                )
             })
         };
         Access::ALL.into_iter().flat_map(of).collect()
