@@ -331,16 +331,16 @@ mod tests {
         assert_eq!(report.outcome().as_str(), "unchanged");
 
         let text =
-            "[limits]\nmessage = \"2000B\"\n[log]\nlevel = \"debug\"\n[metrics]\nhosts = [\"a\"]\n";
+            "[limits]\nmessage = \"2000B\"\n[log]\nlevel = \"debug\"\n[server]\nname = \"a\"\n";
         fs::write(stage.file(), text).unwrap();
         let report = stage.control.reload().await.unwrap();
         let keys: Vec<_> = report.applied.iter().map(|change| change.key).collect();
         assert_eq!(keys, ["log.level", "limits.message"]);
-        assert_eq!(report.needs_restart[0].key, "metrics.hosts");
+        assert_eq!(report.needs_restart[0].key, "server.name");
         assert_eq!(stage.control.hub().limits().message, 2000);
         assert_eq!(stage.levels(), ["debug"]);
-        assert_eq!(stage.control.pending_restart_keys(), ["metrics.hosts"]);
-        assert_eq!(stage.control.live().config.metrics.hosts, [""; 0]);
+        assert_eq!(stage.control.pending_restart_keys(), ["server.name"]);
+        assert_eq!(stage.control.live().config.server.name, "chatd");
     }
 
     #[tokio::test]

@@ -46,8 +46,8 @@ pub struct Site {
     pub metrics: Box<dyn Fn(&Traffic) -> String + Send + Sync>,
     /// What `/readyz` tells.
     pub phase: watch::Receiver<Phase>,
-    /// `metrics.hosts`.
-    pub hosts: Vec<String>,
+    /// `metrics.hosts`, as they are now.
+    pub hosts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// What has come through so far.
     pub traffic: Traffic,
 }
@@ -55,7 +55,7 @@ pub struct Site {
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Site")
-            .field("hosts", &self.hosts)
+            .field("traffic", &self.traffic)
             .finish_non_exhaustive()
     }
 }
@@ -131,7 +131,7 @@ async fn talk(stream: TcpStream, site: Arc<Site>, _permit: OwnedSemaphorePermit)
 }
 
 fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if !is_for_us(request, &site.hosts) {
+    if !is_for_us(request, &(site.hosts)()) {
         return page(
             StatusCode::MISDIRECTED_REQUEST,
             "this host name is not served here: see metrics.hosts\n",
@@ -246,7 +246,7 @@ mod tests {
             let site = Arc::new(Site {
                 metrics: Box::new(|traffic| format!("scrapes {}\n", traffic.scrapes.load(Relaxed))),
                 phase: watched,
-                hosts: vec!["Chat.Example".to_owned()],
+                hosts: Box::new(|| vec!["Chat.Example".to_owned()]),
                 traffic: Traffic::default(),
             });
             let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

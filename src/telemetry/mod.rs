@@ -9,3 +9,6 @@
 pub mod http;
 pub mod logs;
 pub mod metrics;
+mod observe;
+
+pub use observe::site;

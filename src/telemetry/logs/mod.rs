@@ -179,9 +179,8 @@ pub fn parse_level(level: &str) -> Result<Targets, String> {
         let (target, word) = directive
             .split_once('=')
             .map_or((None, directive), |(t, w)| (Some(t), w));
-        let is_word = !word.is_empty()
-            && word.parse::<LevelFilter>().is_ok()
-            && word.parse::<u8>().is_err();
+        let is_word =
+            !word.is_empty() && word.parse::<LevelFilter>().is_ok() && word.parse::<u8>().is_err();
         if !is_word || target.is_some_and(str::is_empty) {
             return Err(format!(
                 "\"{directive}\" is not a log level: write {WORDS}, \

@@ -131,6 +131,7 @@ fn of_gauges(gauges: &Gauges) -> Vec<Family> {
         config_pending_restart_keys,
         drain_deadline_seconds,
         admin_connections,
+        admin_refused,
         admin_requests,
         metrics_scrapes,
         metrics_refused,
@@ -161,6 +162,7 @@ fn of_gauges(gauges: &Gauges) -> Vec<Family> {
         gauge("chatd_config_last_reload_success_timestamp_seconds", "Unix time of the last good load or reload.", *config_last_reload_success_seconds),
         gauge("chatd_config_pending_restart_keys", "Keys that differ between file and memory and need a restart.", count(*config_pending_restart_keys)),
         gauge("chatd_admin_connections", "Operators connected.", count(*admin_connections)),
+        counter("chatd_admin_connections_refused_total", "Connections to the admin doors closed because there were too many.", *admin_refused),
         Family {
             name: "chatd_admin_requests_total",
             kind: Kind::Counter,

@@ -51,6 +51,8 @@ pub struct Gauges {
     pub drain_deadline_seconds: f64,
     /// Operators connected.
     pub admin_connections: u64,
+    /// Connections to the admin doors that were closed because there were too many.
+    pub admin_refused: u64,
     /// Operators' requests: access, result, count.
     pub admin_requests: Vec<AdminRequests>,
     /// Scrapes answered.
