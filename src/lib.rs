@@ -7,6 +7,7 @@
 //! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
+pub mod admin;
 pub mod build;
 pub mod client;
 pub mod close;
@@ -23,6 +24,7 @@ pub mod meter;
 pub mod name;
 pub mod phase;
 pub mod places;
+pub mod rpc;
 pub mod sabotage;
 pub mod session;
 pub mod telemetry;

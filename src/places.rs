@@ -82,6 +82,15 @@ impl Place {
     }
 }
 
+/// Whether the error means "not in this place", so that the next one is tried.
+pub fn is_unusable(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(
+        error.kind(),
+        PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory
+    )
+}
+
 /// What decides where things are.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {

@@ -1,6 +1,9 @@
 //! How long to wait before `accept` is tried again.
 
+use std::io;
 use std::time::Duration;
+
+use tokio::time::sleep;
 
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -16,8 +19,17 @@ impl Backoff {
         self.0 = None;
     }
 
-    /// It failed: how long to wait, and whether this failure begins an episode (to be logged once).
-    pub fn failed(&mut self) -> (Duration, bool) {
+    /// It failed: waits, and logs the failure if it is the first since it last worked.
+    pub async fn pause(&mut self, door: &'static str, error: &io::Error) {
+        let (wait, first) = self.failed();
+        if first {
+            tracing::warn!(event = "accept.failed", door, %error, "nobody can come in for a while");
+        }
+        sleep(wait).await;
+    }
+
+    /// How long to wait, and whether this failure is the first of its kind.
+    fn failed(&mut self) -> (Duration, bool) {
         let wait = self.0.map_or(SHORTEST, |last| (last * 2).min(LONGEST));
         let first = self.0.replace(wait).is_none();
         (wait, first)

@@ -46,7 +46,7 @@ pub use reload::{FaultRow, Rejected, ReloadReport};
 pub use rooms::{RoomPage, RoomQuery, RoomRow};
 pub use status::{Status, Version};
 pub use stop::Stopping;
-pub use tally::{Access, RequestResult, Tally};
+pub use tally::{Access, Present, RequestResult, Tally};
 
 /// What is needed to be in control. Everything above this floor comes as a function.
 pub struct Parts {
@@ -217,4 +217,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;

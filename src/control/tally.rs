@@ -59,7 +59,23 @@ pub struct Tally {
     requests: [[AtomicU64; RequestResult::ALL.len()]; Access::ALL.len()],
 }
 
+/// Somebody at an admin door; counted as long as this lives.
+#[derive(Debug)]
+pub struct Present<'a>(&'a Tally);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.admin_connections.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Tally {
+    /// Somebody has come to an admin door.
+    pub fn enter(&self) -> Present<'_> {
+        self.admin_connections.fetch_add(1, Relaxed);
+        Present(self)
+    }
+
     /// Counts a request.
     pub fn count(&self, access: Access, result: RequestResult) {
         self.requests[access as usize][result as usize].fetch_add(1, Relaxed);

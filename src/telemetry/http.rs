@@ -22,7 +22,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -97,13 +97,7 @@ impl Door {
                     backoff.reset();
                     self.seat(stream);
                 }
-                Err(error) => {
-                    let (wait, first) = backoff.failed();
-                    if first {
-                        tracing::warn!(event = "metrics.accept_failed", %error, "a monitor could not connect");
-                    }
-                    sleep(wait).await;
-                }
+                Err(error) => backoff.pause("metrics", &error).await,
             }
         }
     }
