@@ -5,18 +5,12 @@
 //! last command goes on: it is left open, and closed with Ctrl-C when everything else has been read.
 //! `console tests` is run by `.ci/run` and `console systemd` by `tests/systemd/play.sh`.
 //!
-//! The ports are the real ones, so all of it happens in a namespace without a network, where the
-//! folders of a system daemon are empty and everything ends with the play.
 //! `CHATD_README_CHECKOUT` names the checkout to read and stand in, if it is another than this one.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::stage::Program;
-
-/// The argument that makes this program play inside the namespace.
-pub(crate) const INSIDE: &str = "--inside-the-namespace";
 
 /// A first build is allowed to take its time.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -43,29 +37,7 @@ struct Step {
     seen: Vec<String>,
 }
 
-pub(crate) fn every_command_of_the_readme_does_what_it_says() {
-    let prepare = "ip link set lo up
-        mount -t tmpfs none /run && mount -t tmpfs none /var/lib
-        exec \"$0\" \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args([
-        "--net",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ]);
-    command
-        .args(["bash", "-euc", prepare])
-        .arg(std::env::current_exe().unwrap())
-        .arg(INSIDE);
-    let status = command.status().unwrap();
-    assert!(status.success(), "{status}");
-}
-
-/// The play itself.
-pub(crate) fn inside() {
+pub(crate) fn does_what_it_says() {
     let checkout = std::env::var_os("CHATD_README_CHECKOUT")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let readme = std::fs::read_to_string(checkout.join("README.md")).unwrap();

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -149,6 +149,17 @@ impl Program {
                 self.name
             )
         })
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn ends_within(mut self, patience: Duration) -> ExitStatus {
+        let (written, changed) = &*self.output.0;
+        let waited = changed
+            .wait_timeout_while(written.lock().unwrap(), patience, |written| !written.ended)
+            .unwrap();
+        assert!(waited.0.ended, "{} does not end", self.name);
+        drop(waited);
+        self.child.wait().unwrap()
     }
 }
 
