@@ -33,7 +33,14 @@ pub struct Draft {
 impl Draft {
     /// A message that has just arrived.
     pub fn new(author: SessionId, nick: Nick, text: Box<str>) -> Self {
-        Self { author, nick, text, cid: None, born: None, counted: false }
+        Self {
+            author,
+            nick,
+            text,
+            cid: None,
+            born: None,
+            counted: false,
+        }
     }
 }
 
@@ -77,7 +84,7 @@ const CHANNEL: usize = 4096;
 
 impl Log {
     /// A log in memory: an append is committed when it returns.
-    pub fn in_memory(limits: watch::Receiver<Arc<Limits>>, clock: fn() -> i64) -> Self {
+    pub fn open(limits: watch::Receiver<Arc<Limits>>, clock: fn() -> i64) -> Self {
         Self {
             sender: broadcast::Sender::new(CHANNEL),
             limits,
@@ -97,7 +104,11 @@ impl Log {
     pub fn try_slot(&self) -> Option<Slot> {
         match &self.slots {
             None => Some(Slot(None)),
-            Some(slots) => slots.clone().try_acquire_owned().ok().map(|permit| Slot(Some(permit))),
+            Some(slots) => slots
+                .clone()
+                .try_acquire_owned()
+                .ok()
+                .map(|permit| Slot(Some(permit))),
         }
     }
 
@@ -132,11 +143,7 @@ impl Log {
         self.commit(room, [Pending::Presence(event)]);
     }
 
-    fn commit(
-        &self,
-        room: &Arc<Room>,
-        events: impl IntoIterator<Item = Pending>,
-    ) -> Vec<Stamp> {
+    fn commit(&self, room: &Arc<Room>, events: impl IntoIterator<Item = Pending>) -> Vec<Stamp> {
         let limits = self.limits.borrow().clone();
         room.commit(events, (self.clock)(), &limits, |batch| {
             // No receiver is no failure: there is no lane yet, or none any more.
