@@ -8,7 +8,10 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod close;
+pub mod event;
 pub mod fault;
 pub mod limits;
+pub mod mail;
+pub mod meter;
 pub mod name;
 pub mod phase;
