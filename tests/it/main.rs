@@ -13,6 +13,9 @@
 mod harness;
 
 mod basic;
+mod ending;
+mod events;
 mod opening;
+mod operator;
 mod requests;
 mod text;
