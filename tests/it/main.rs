@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a play stops at the first surprise")]
 
+mod checker;
 mod harness;
 
 mod basic;
