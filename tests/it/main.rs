@@ -12,11 +12,13 @@
 
 mod checker;
 mod harness;
+mod load;
 
 mod basic;
 mod ending;
 mod events;
 mod opening;
 mod operator;
+mod order;
 mod requests;
 mod text;
