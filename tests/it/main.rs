@@ -20,5 +20,8 @@ mod events;
 mod opening;
 mod operator;
 mod order;
+mod race;
 mod requests;
+mod slow;
 mod text;
+mod tools;

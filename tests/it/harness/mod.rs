@@ -2,6 +2,7 @@
 
 mod cast;
 mod chatctl;
+mod companion;
 mod config;
 mod daemon;
 mod full;
@@ -11,8 +12,9 @@ mod patience;
 mod peer;
 
 pub(crate) use chatctl::Ctl;
+pub(crate) use companion::Companion;
 pub(crate) use config::Config;
-pub(crate) use daemon::Daemon;
+pub(crate) use daemon::{Daemon, program};
 pub(crate) use http::Answer;
 pub(crate) use metrics::Metrics;
 pub(crate) use patience::{alone, until, within};

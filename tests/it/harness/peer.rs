@@ -117,6 +117,15 @@ impl Peer {
         )
     }
 
+    /// The next line however long it takes: for a process that is stopped meanwhile.
+    pub(crate) async fn line_with_any_patience(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        match self.read.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(String::from_utf8(line).unwrap().trim_end().to_owned()),
+        }
+    }
+
     /// So many bytes that are no line.
     pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
