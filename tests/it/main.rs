@@ -15,6 +15,7 @@ mod harness;
 mod load;
 
 mod basic;
+mod drain;
 mod ending;
 mod events;
 mod limits;

@@ -42,7 +42,7 @@ async fn a_thousand_joins_and_parts_under_load_miss_nothing() {
         let mut client = Full::arrive(chat.chat(), &clock, &format!("join{n}")).await;
         let mut left_off = None;
         for cycle in 0..CYCLES {
-            let since = left_off.filter(|_| (n + cycle) % 2 == 0);
+            let since = left_off.filter(|_| (n + cycle).is_multiple_of(2));
             client.join(ROOM, since).await;
             let head = client.position(ROOM).unwrap().seq;
             client

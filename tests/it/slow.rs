@@ -130,7 +130,7 @@ async fn read_all(mut peer: Peer, read: watch::Sender<u64>) {
         let line = peer.line().await;
         let seq = number(&line).unwrap_or_else(|| panic!("no message: {line:.200}"));
         assert_eq!(seq, expected, "{line:.200}");
-        if seq % 64 == 0 {
+        if seq.is_multiple_of(64) {
             read.send_replace(seq);
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Fi
     }
     for (room, mut stream) in streams {
         if is_open {
-            stream.to_the_end(who, room, witness, &own, findings);
+            stream.reaches_the_end(who, room, witness, &own, findings);
         }
         stream.judge(who, room, witness, &own, findings);
     }
@@ -74,7 +74,7 @@ impl Stream {
     }
 
     /// Who stays hears, or hears of, everything that others said up to the head.
-    fn to_the_end(
+    fn reaches_the_end(
         &mut self,
         who: &str,
         room: &str,

@@ -18,7 +18,6 @@ use super::patience::until;
 pub(crate) struct Daemon {
     child: Mutex<Child>,
     dir: TempDir,
-    stdout: Transcript,
     stderr: Transcript,
     ready: Ready,
 }
@@ -81,7 +80,6 @@ impl Daemon {
         Self {
             child: Mutex::new(child),
             dir,
-            stdout,
             stderr,
             ready,
         }
@@ -148,11 +146,6 @@ impl Daemon {
     /// Whether the process still runs.
     pub(crate) fn is_running(&self) -> bool {
         self.child.lock().unwrap().try_wait().unwrap().is_none()
-    }
-
-    /// Everything that the daemon printed.
-    pub(crate) fn stdout(&self) -> String {
-        self.stdout.text()
     }
 
     /// Everything that the daemon logged.

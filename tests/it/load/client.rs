@@ -27,11 +27,6 @@ impl Stall {
     pub(crate) fn end(&self) {
         self.0.send_replace(false);
     }
-
-    /// Whether reading is stopped.
-    pub(crate) fn is_on(&self) -> bool {
-        *self.0.borrow()
-    }
 }
 
 /// The lines of one connection.

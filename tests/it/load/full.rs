@@ -250,14 +250,14 @@ impl Full {
         self.mind.state.lock().unwrap().bye.clone()
     }
 
+    /// Whether the connection is over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.mind.state.lock().unwrap().closed
+    }
+
     /// Where it stands in a room.
     pub(crate) fn position(&self, room: &str) -> Option<Position> {
         self.mind.state.lock().unwrap().rooms.get(room).cloned()
-    }
-
-    /// How many messages nobody has answered.
-    pub(crate) fn unacked(&self) -> usize {
-        self.mind.state.lock().unwrap().unacked.len()
     }
 
     async fn wait(&self, what: &str, happened: impl Fn(&State) -> bool) {

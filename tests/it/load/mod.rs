@@ -7,7 +7,7 @@ mod full;
 mod recorder;
 mod two_fields;
 
-pub(crate) use client::{Lines, Stall};
+pub(crate) use client::Stall;
 pub(crate) use full::Full;
-pub(crate) use recorder::{Clock, Recorder};
+pub(crate) use recorder::Clock;
 pub(crate) use two_fields::{TwoFields, Voice};

@@ -47,7 +47,6 @@ struct Mind {
 
 #[derive(Default)]
 struct State {
-    heard: usize,
     last: String,
     closed: bool,
 }
@@ -134,9 +133,18 @@ impl TwoFields {
         .await;
     }
 
-    /// How many messages it heard.
-    pub(crate) fn heard(&self) -> usize {
-        self.mind.state.lock().unwrap().heard
+    /// Waits for the end of the connection.
+    pub(crate) async fn wait_end(&self) {
+        within("the end", async {
+            loop {
+                let news = self.mind.news.notified();
+                if self.mind.state.lock().unwrap().closed {
+                    return;
+                }
+                news.await;
+            }
+        })
+        .await;
     }
 
     /// The log, at the end of the play.
@@ -162,7 +170,6 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, voice: Voic
             let mut state = mind.state.lock().unwrap();
             state.closed = is_end;
             if let Event::Heard { text, .. } = &event {
-                state.heard += 1;
                 state.last = id_of(text).to_owned();
             }
         }
