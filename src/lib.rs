@@ -8,10 +8,17 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod close;
+pub mod escape;
 pub mod event;
 pub mod fault;
+pub mod hub;
 pub mod limits;
+pub mod log;
 pub mod mail;
 pub mod meter;
 pub mod name;
 pub mod phase;
+#[cfg(feature = "test-faults")]
+pub mod sabotage;
+pub mod session;
+pub mod wire;

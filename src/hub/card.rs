@@ -164,7 +164,10 @@ impl Card {
 
     /// Its texts, copied.
     pub fn text(&self) -> CardText {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Changes its texts.
@@ -183,7 +186,11 @@ impl Card {
 
     /// Asks its lane to end it. `text` is what the client reads in its `bye`.
     pub fn close(&self, reason: CloseReason, text: Option<Box<str>>) {
-        self.lane.post(Note::Close { session: self.id, reason, text });
+        self.lane.post(Note::Close {
+            session: self.id,
+            reason,
+            text,
+        });
     }
 
     /// The mailbox of the lane that owns it.

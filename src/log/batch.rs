@@ -26,7 +26,13 @@ pub struct Batch {
 impl Batch {
     /// Events that move the head from `before` to `head`.
     pub fn new(before: Seq, head: Seq, events: Vec<Event>, born: Option<Instant>) -> Self {
-        Self { before, head, events, born, encoded: Default::default() }
+        Self {
+            before,
+            head,
+            events,
+            born,
+            encoded: Default::default(),
+        }
     }
 
     /// Its bytes in this profile, made by the first lane that asks.
@@ -65,13 +71,17 @@ pub struct Encoded {
     pub lines: Vec<Line>,
     /// Whether some of the lines are presence.
     pub has_presence: bool,
-    charge: OnceLock<Arc<Budget>>,
+    charge: OnceLock<Charge>,
 }
 
 impl Encoded {
     /// No lines yet, for the numbers after `before` up to `last`.
     pub fn new(before: Seq, last: Seq) -> Self {
-        Self { before, last, ..Self::default() }
+        Self {
+            before,
+            last,
+            ..Self::default()
+        }
     }
 
     /// The messages as lines. `before` is the number before the first of them.
@@ -97,7 +107,11 @@ impl Encoded {
         };
         if self.bytes.len() > start {
             self.has_presence |= seq.is_none();
-            self.lines.push(Line { end: self.bytes.len() as u32, seq, author });
+            self.lines.push(Line {
+                end: self.bytes.len() as u32,
+                seq,
+                author,
+            });
         }
     }
 
@@ -105,8 +119,10 @@ impl Encoded {
     pub fn extend(&mut self, other: &Self) {
         let offset = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&other.bytes);
-        self.lines
-            .extend(other.lines.iter().map(|line| Line { end: line.end + offset, ..*line }));
+        self.lines.extend(other.lines.iter().map(|line| Line {
+            end: line.end + offset,
+            ..*line
+        }));
         self.last = other.last;
         self.has_presence |= other.has_presence;
     }
@@ -116,41 +132,64 @@ impl Encoded {
         if cursor <= self.before {
             return 0;
         }
-        let heard = self.lines.iter().rposition(|line| line.seq.is_some_and(|seq| seq <= cursor));
+        let heard = self
+            .lines
+            .iter()
+            .rposition(|line| line.seq.is_some_and(|seq| seq <= cursor));
         heard.map_or(0, |at| self.lines[at].end as usize)
     }
 
     /// The numbered lines that begin at or after the byte `from`.
     pub fn messages_from(&self, from: usize) -> u64 {
-        let first = self.lines.partition_point(|line| (line.end as usize) <= from);
-        self.lines[first..].iter().filter(|line| line.seq.is_some()).count() as u64
+        let first = self
+            .lines
+            .partition_point(|line| (line.end as usize) <= from);
+        self.lines[first..]
+            .iter()
+            .filter(|line| line.seq.is_some())
+            .count() as u64
     }
 
     /// Where the line ends that holds the byte at `at`.
     pub fn line_end(&self, at: usize) -> usize {
         let line = self.lines.partition_point(|line| (line.end as usize) <= at);
-        self.lines.get(line).map_or(self.bytes.len(), |line| line.end as usize)
+        self.lines
+            .get(line)
+            .map_or(self.bytes.len(), |line| line.end as usize)
     }
 
     /// The last number that is wholly before the byte `at`.
     pub fn seq_before(&self, at: usize) -> Seq {
         let lines = self.lines.partition_point(|line| (line.end as usize) <= at);
-        self.lines[..lines].iter().rev().find_map(|line| line.seq).unwrap_or(self.before)
+        self.lines[..lines]
+            .iter()
+            .rev()
+            .find_map(|line| line.seq)
+            .unwrap_or(self.before)
     }
 
     /// Counts these bytes against the budget until the last holder lets go. Only the first call counts.
     pub fn charge(&self, budget: &Arc<Budget>) {
-        if self.charge.set(budget.clone()).is_ok() {
+        self.charge.get_or_init(|| {
             budget.used.fetch_add(self.bytes.len(), Ordering::Relaxed);
-        }
+            Charge {
+                budget: budget.clone(),
+                bytes: self.bytes.len(),
+            }
+        });
     }
 }
 
-impl Drop for Encoded {
+/// Bytes that count against a budget while this lives.
+#[derive(Debug)]
+struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Drop for Charge {
     fn drop(&mut self) {
-        if let Some(budget) = self.charge.get() {
-            budget.used.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        }
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The one place that makes order.
 
 use std::sync::Arc;
-#[cfg(feature = "test-faults")]
-use std::sync::{Mutex, mpsc};
 
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::time::Instant;
 
+#[cfg(feature = "test-faults")]
+use super::delayed::Delayed;
 use super::room::Pending;
 use super::{Batch, Room};
 use crate::event::{Event, Presence, SessionId, Stamp};
@@ -27,25 +27,19 @@ pub struct Draft {
     pub cid: Option<Box<str>>,
     /// When it arrived, if its delivery is to be timed.
     pub born: Option<Instant>,
-    pub(super) counted: bool,
 }
 
-impl Draft {
-    /// A message that has just arrived.
-    pub fn new(author: SessionId, nick: Nick, text: Box<str>) -> Self {
-        Self { author, nick, text, cid: None, born: None, counted: false }
-    }
-}
-
-/// The right to append one message.
+/// The right to append one message. Held until the message is committed.
 #[derive(Debug)]
-pub struct Slot(Option<tokio::sync::OwnedSemaphorePermit>);
+pub struct Slot {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 /// What became of an append.
 #[derive(Debug)]
 pub enum Appended {
-    /// It is committed, with this number.
-    Committed(Stamp),
+    /// It is committed; the author is to hear this.
+    Committed(Outcome),
     /// It will be; the ticket hears of it.
     Queued,
 }
@@ -53,73 +47,94 @@ pub enum Appended {
 /// What a lane receives: the room and its batch.
 pub type Handout = (Arc<Room>, Arc<Batch>);
 
-/// Called with every outcome of a queued message before its author hears of it.
-pub type OnOutcome = Arc<dyn Fn(&Ticket, &Outcome) + Send + Sync>;
-
-/// The door to all logs. Cheap to share.
-pub struct Log {
-    sender: broadcast::Sender<Handout>,
-    limits: watch::Receiver<Arc<Limits>>,
-    clock: fn() -> i64,
-    #[cfg(feature = "test-faults")]
-    delayed: Option<Delayed>,
-    slots: Option<Arc<Semaphore>>,
-}
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").finish_non_exhaustive()
-    }
-}
-
 /// Batches that may wait for the slowest lane. A lane that falls further behind reads the logs.
 const CHANNEL: usize = 4096;
 
+/// The door to all logs.
+#[derive(Debug)]
+pub struct Log {
+    committer: Arc<Committer>,
+    #[cfg(feature = "test-faults")]
+    delayed: Option<Delayed>,
+}
+
+/// Numbers, pushes, raises heads and sends. Nobody else does any of it.
+#[derive(Debug)]
+pub(super) struct Committer {
+    sender: broadcast::Sender<Handout>,
+    limits: watch::Receiver<Arc<Limits>>,
+    clock: fn() -> i64,
+}
+
 impl Log {
-    /// A log in memory: an append is committed when it returns.
-    pub fn in_memory(limits: watch::Receiver<Arc<Limits>>, clock: fn() -> i64) -> Self {
-        Self {
-            sender: broadcast::Sender::new(CHANNEL),
+    /// Logs in memory: an append is committed when it returns.
+    pub fn open(limits: watch::Receiver<Arc<Limits>>, clock: fn() -> i64) -> Self {
+        let sender = broadcast::Sender::new(CHANNEL);
+        let committer = Arc::new(Committer {
+            sender,
             limits,
             clock,
+        });
+        Self {
             #[cfg(feature = "test-faults")]
-            delayed: None,
-            slots: None,
+            delayed: Delayed::start(&committer),
+            committer,
         }
     }
 
     /// What a lane listens to.
     pub fn subscribe(&self) -> broadcast::Receiver<Handout> {
-        self.sender.subscribe()
+        self.committer.sender.subscribe()
     }
 
-    /// The right to append, if there is room.
+    /// The right to append, if there is room for one more.
     pub fn try_slot(&self) -> Option<Slot> {
-        match &self.slots {
-            None => Some(Slot(None)),
-            Some(slots) => slots.clone().try_acquire_owned().ok().map(|permit| Slot(Some(permit))),
+        match self.slots() {
+            None => Some(Slot { _permit: None }),
+            Some(slots) => slots.clone().try_acquire_owned().ok().map(Self::granted),
         }
     }
 
-    /// Where a session waits in line when there is no room: first come, first served.
+    /// Where a session waits in line when there is no room: first come, first served. None where
+    /// there is always room.
     pub fn slots(&self) -> Option<&Arc<Semaphore>> {
-        self.slots.as_ref()
+        #[cfg(feature = "test-faults")]
+        if let Some(delayed) = &self.delayed {
+            return Some(delayed.slots());
+        }
+        None
     }
 
     /// The right that was waited for.
-    pub fn granted(permit: tokio::sync::OwnedSemaphorePermit) -> Slot {
-        Slot(Some(permit))
+    pub fn granted(permit: OwnedSemaphorePermit) -> Slot {
+        Slot {
+            _permit: Some(permit),
+        }
     }
 
     /// Appends a message. Never blocks and never waits.
-    pub fn append(&self, slot: Slot, room: &Arc<Room>, draft: Draft, ticket: &Ticket) -> Appended {
+    pub fn append(
+        &self,
+        slot: Slot,
+        room: &Arc<Room>,
+        draft: Draft,
+        mut ticket: Ticket,
+    ) -> Appended {
         #[cfg(feature = "test-faults")]
         if let Some(delayed) = &self.delayed {
             return delayed.append(slot, room, draft, ticket);
         }
-        let _ = (slot, ticket);
-        let mut stamps = self.commit(room, [Pending::Message(draft)]);
-        Appended::Committed(stamps.remove(0))
+        drop(slot);
+        let stamp = self
+            .committer
+            .commit(room, [Pending::Message(draft)])
+            .swap_remove(0);
+        let outcome = Outcome::Committed {
+            stamp,
+            duplicate: false,
+        };
+        ticket.settle(&outcome);
+        Appended::Committed(outcome)
     }
 
     /// Tells the room of a change of its roster, after everything that was said before.
@@ -129,10 +144,22 @@ impl Log {
         if let Some(delayed) = &self.delayed {
             return delayed.announce(room, event);
         }
-        self.commit(room, [Pending::Presence(event)]);
+        self.committer.commit(room, [Pending::Presence(event)]);
     }
 
-    fn commit(
+    /// Whether nothing is on its way into any log.
+    pub fn is_idle(&self) -> bool {
+        #[cfg(feature = "test-faults")]
+        if let Some(delayed) = &self.delayed {
+            return delayed.is_idle();
+        }
+        true
+    }
+}
+
+impl Committer {
+    /// Commits events of one room, in order, and gives the stamps of its messages.
+    pub(super) fn commit(
         &self,
         room: &Arc<Room>,
         events: impl IntoIterator<Item = Pending>,

@@ -13,8 +13,10 @@
 
 mod batch;
 mod committer;
+#[cfg(feature = "test-faults")]
+mod delayed;
 mod room;
 
 pub use batch::{Batch, Budget, Encoded, Line};
-pub use committer::{Appended, Draft, Log, Slot};
+pub use committer::{Appended, Draft, Handout, Log, Slot};
 pub use room::{Reach, Room, RoomReport};

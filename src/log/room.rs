@@ -108,7 +108,11 @@ impl Room {
     pub fn reach(&self) -> Reach {
         let state = self.state();
         let head = self.head();
-        Reach { first: first(&state, head), head, end: state.end }
+        Reach {
+            first: first(&state, head),
+            head,
+            end: state.end,
+        }
     }
 
     /// The messages `from..=to` that are still kept, in order. May begin later than `from`.
@@ -128,13 +132,18 @@ impl Room {
     pub fn bytes_after(&self, seq: Seq) -> u64 {
         let state = self.state();
         let first = first(&state, self.head());
-        let Some(oldest) = state.recent.front() else { return 0 };
+        let Some(oldest) = state.recent.front() else {
+            return 0;
+        };
         if seq < first {
             // What was forgotten is estimated as if it had been as large as what is kept.
             let kept = state.end - oldest.end;
             return kept + (first - seq) * (state.end / self.head().max(1));
         }
-        state.recent.get((seq - first) as usize).map_or(0, |message| state.end - message.end)
+        state
+            .recent
+            .get((seq - first) as usize)
+            .map_or(0, |message| state.end - message.end)
     }
 
     /// The first kept number after which at most `bytes` are left.
@@ -163,7 +172,10 @@ impl Room {
         let seat = state
             .roster
             .entry(nick.as_str().to_lowercase())
-            .or_insert_with(|| Seat { nick: nick.clone(), sessions: 0 });
+            .or_insert_with(|| Seat {
+                nick: nick.clone(),
+                sessions: 0,
+            });
         seat.sessions += 1;
         seat.sessions == 1
     }
@@ -172,7 +184,9 @@ impl Room {
     pub fn leave(&self, nick: &Nick) -> bool {
         let key = nick.as_str().to_lowercase();
         let mut state = self.state();
-        let Some(seat) = state.roster.get_mut(&key) else { return false };
+        let Some(seat) = state.roster.get_mut(&key) else {
+            return false;
+        };
         seat.sessions -= 1;
         let gone = seat.sessions == 0;
         if gone {
@@ -193,7 +207,11 @@ impl Room {
         let from = after.map(str::to_lowercase);
         let bound = from.as_ref().map_or(Unbounded, Excluded);
         let mut seats = state.roster.range::<String, _>((bound, Unbounded));
-        let names = seats.by_ref().take(limit).map(|(_, seat)| seat.nick.clone()).collect();
+        let names = seats
+            .by_ref()
+            .take(limit)
+            .map(|(_, seat)| seat.nick.clone())
+            .collect();
         (names, seats.next().is_some())
     }
 
@@ -217,8 +235,16 @@ impl Room {
         }
     }
 
+    /// One more event is on its way into this log.
+    #[cfg(feature = "test-faults")]
     pub(super) fn expect_commit(&self) {
         self.state().pending += 1;
+    }
+
+    /// So many of them have arrived.
+    #[cfg(feature = "test-faults")]
+    pub(super) fn committed(&self, count: usize) {
+        self.state().pending -= count;
     }
 
     /// Number, push, raise the head, hand out: the committer's critical section. `send` is called
@@ -243,7 +269,11 @@ impl Room {
                     head += 1;
                     born.get_or_insert(draft.born);
                     let message = state.push(head, time_ms, draft);
-                    stamps.push(Stamp { epoch: self.epoch.clone(), seq: head, time_ms });
+                    stamps.push(Stamp {
+                        epoch: self.epoch.clone(),
+                        seq: head,
+                        time_ms,
+                    });
                     Event::Message(message)
                 }
             })
@@ -256,6 +286,7 @@ impl Room {
 }
 
 /// What waits to be committed.
+#[derive(Debug)]
 pub(super) enum Pending {
     Message(Draft),
     Presence(Event),
@@ -266,9 +297,6 @@ impl State {
         let cost = Message::cost(&draft.nick, &draft.text, draft.cid.as_deref());
         self.end += cost as u64;
         self.recent_bytes += cost;
-        if draft.counted {
-            self.pending -= 1;
-        }
         let message = Arc::new(Message {
             seq,
             end: self.end,

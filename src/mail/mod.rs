@@ -3,6 +3,8 @@
 //! Posting never waits. The box is bounded by what may be under way at once: one outcome for each
 //! unanswered message (`limits.clients` × `limits.unacked`), and single words of the operator.
 
+mod retry;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -11,6 +13,8 @@ use crate::close::CloseReason;
 use crate::event::{SessionId, Stamp};
 use crate::fault::ErrorCode;
 use crate::name::Nick;
+
+pub use retry::{Begun, Retries, Retry, RetryKey, RetryTarget};
 
 /// What is said to a lane.
 #[derive(Debug)]
@@ -37,6 +41,17 @@ pub enum Note {
     },
     /// An operator's word to every session of this lane.
     Notice(Arc<str>),
+}
+
+impl Outcome {
+    /// The same outcome, told again.
+    fn again(&self) -> Self {
+        let mut again = self.clone();
+        if let Self::Committed { duplicate, .. } | Self::Delivered { duplicate, .. } = &mut again {
+            *duplicate = true;
+        }
+        again
+    }
 }
 
 /// What became of a message.
@@ -84,8 +99,8 @@ pub struct Private {
     pub reply: Ticket,
 }
 
-/// Where the outcome of a message is to be told.
-#[derive(Clone, Debug)]
+/// Where the outcome of a message is to be told. Dropping it unresolved leaves the author waiting.
+#[derive(Debug)]
 pub struct Ticket {
     /// The lane of the author.
     pub lane: Arc<Mailbox>,
@@ -93,11 +108,25 @@ pub struct Ticket {
     pub session: SessionId,
     /// Which of the author's messages.
     pub number: u64,
+    /// Remembers the outcome for a retry, if the message has a `cid`.
+    pub retry: Option<Retry>,
 }
 
 impl Ticket {
-    /// Tells the author.
-    pub fn resolve(&self, outcome: Outcome) {
+    /// Remembers the outcome and tells the author by a note.
+    pub fn resolve(mut self, outcome: Outcome) {
+        self.settle(&outcome);
+        self.post(outcome);
+    }
+
+    /// Remembers the outcome; the caller tells the author.
+    pub fn settle(&mut self, outcome: &Outcome) {
+        if let Some(retry) = self.retry.take() {
+            retry.settle(outcome);
+        }
+    }
+
+    fn post(&self, outcome: Outcome) {
         self.lane.post(Note::Outcome {
             session: self.session,
             ticket: self.number,
