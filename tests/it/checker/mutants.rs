@@ -360,7 +360,9 @@ fn drop_skipped(record: &mut Record, dice: &mut Dice) -> bool {
 
 fn shrink_skipped(record: &mut Record, dice: &mut Dice) -> bool {
     let fits = |log: &Log, at: usize, event: &Event| {
+        // A two-field stream begins with what it heard first.
         matches!(event, Event::Skipped { count, .. } if *count > 1)
+            && log.entries[..at].iter().any(|entry| is_heard(&entry.event))
             && next_in_stay(log, at).is_some_and(|next| is_heard(&log.entries[next].event))
     };
     let Some((who, at)) = place(record, dice, fits) else {
