@@ -4,6 +4,7 @@
 //! sockets and no lines. Each concern has one lock of its own, held for a few map operations and
 //! never while another is taken.
 
+mod admission;
 mod card;
 mod closed;
 mod identity;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+pub use admission::Permit;
 pub use card::{Card, CardText, Dialect, SessionState};
 pub use closed::{CLOSED_KEPT, Closed};
 pub use identity::Identity;
@@ -59,6 +61,8 @@ pub struct Hub {
     pub budget: Arc<Budget>,
     /// Wall clock of the daemon.
     pub clock: Clock,
+    /// What the server calls itself in `welcome`.
+    pub name: Box<str>,
     /// Where basic clients, listeners and messages without a room go. It never leaves.
     pub default_room: RoomName,
     limits: watch::Sender<Arc<Limits>>,
@@ -67,6 +71,7 @@ pub struct Hub {
     next_session: AtomicU64,
     /// Silent listeners now.
     listeners: AtomicUsize,
+    admission: admission::Admission,
     nicks: nicks::Nicks,
     identities: identity::Identities,
     rooms: rooms::Rooms,
@@ -77,19 +82,21 @@ pub struct Hub {
 
 impl Hub {
     /// An empty hub with a log in memory.
-    pub fn new(limits: Limits, default_room: RoomName, clock: Clock) -> Arc<Self> {
+    pub fn new(name: &str, limits: Limits, default_room: RoomName, clock: Clock) -> Arc<Self> {
         let limits = watch::Sender::new(Arc::new(limits));
         Arc::new(Self {
             log: Log::open(limits.subscribe(), clock),
             retries: Arc::default(),
             budget: Arc::default(),
             clock,
+            name: name.into(),
             default_room,
             limits,
             phase: watch::Sender::new(Phase::Starting),
             cards: Mutex::default(),
             next_session: AtomicU64::new(1),
             listeners: AtomicUsize::new(0),
+            admission: admission::Admission::default(),
             nicks: nicks::Nicks::default(),
             identities: identity::Identities::default(),
             rooms: rooms::Rooms::default(),
@@ -259,9 +266,12 @@ mod tests {
     use super::*;
 
     pub(super) fn hub() -> Arc<Hub> {
-        Hub::new(Limits::default(), RoomName::new("lobby").unwrap(), || {
-            1_700_000_000_000
-        })
+        Hub::new(
+            "test",
+            Limits::default(),
+            RoomName::new("lobby").unwrap(),
+            || 1_700_000_000_000,
+        )
     }
 
     #[test]

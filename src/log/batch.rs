@@ -69,8 +69,8 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
     /// Where each ends.
     pub lines: Vec<Line>,
-    /// Whether some of the lines are presence.
-    pub has_presence: bool,
+    /// How many of the lines are messages; the others are presence.
+    pub messages: u64,
     charge: OnceLock<Charge>,
 }
 
@@ -106,7 +106,7 @@ impl Encoded {
             Event::Presence(presence) => (None, presence.author),
         };
         if self.bytes.len() > start {
-            self.has_presence |= seq.is_none();
+            self.messages += u64::from(seq.is_some());
             self.lines.push(Line {
                 end: self.bytes.len() as u32,
                 seq,
@@ -124,7 +124,7 @@ impl Encoded {
             ..*line
         }));
         self.last = other.last;
-        self.has_presence |= other.has_presence;
+        self.messages += other.messages;
     }
 
     /// Where the lines begin that a session at `cursor` has not heard.
@@ -139,15 +139,20 @@ impl Encoded {
         heard.map_or(0, |at| self.lines[at].end as usize)
     }
 
-    /// The numbered lines that begin at or after the byte `from`.
-    pub fn messages_from(&self, from: usize) -> u64 {
-        let first = self
-            .lines
-            .partition_point(|line| (line.end as usize) <= from);
-        self.lines[first..]
-            .iter()
-            .filter(|line| line.seq.is_some())
-            .count() as u64
+    /// How many messages and how many lines of presence end after `from` and not after `to`.
+    pub fn count(&self, from: usize, to: usize) -> (u64, u64) {
+        if from == 0 && to == self.bytes.len() {
+            return (self.messages, self.lines.len() as u64 - self.messages);
+        }
+        let ended = |at: usize| self.lines.partition_point(|line| line.end as usize <= at);
+        let lines = &self.lines[ended(from)..ended(to)];
+        let messages = lines.iter().filter(|line| line.seq.is_some()).count() as u64;
+        (messages, lines.len() as u64 - messages)
+    }
+
+    /// Whether some of the lines are presence.
+    pub fn has_presence(&self) -> bool {
+        self.messages < self.lines.len() as u64
     }
 
     /// Where the line ends that holds the byte at `at`.

@@ -29,6 +29,19 @@ pub struct Draft {
     pub born: Option<Instant>,
 }
 
+impl Draft {
+    /// A message without an id of its author's, whose delivery is not timed.
+    pub fn new(author: SessionId, nick: Nick, text: Box<str>) -> Self {
+        Self {
+            author,
+            nick,
+            text,
+            cid: None,
+            born: None,
+        }
+    }
+}
+
 /// The right to append one message. Held until the message is committed.
 #[derive(Debug)]
 pub struct Slot {

@@ -1,0 +1,54 @@
+//! The prompt, agreed between the thread that edits and the runtime that knows the room.
+//!
+//! After each line the editor waits, shortly, until the runtime has carried it out: `/join` moves
+//! the prompt, and it should not be one line behind.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long the editor waits for the server's answer to what was typed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Prompt {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    text: String,
+    /// Lines that the runtime has carried out.
+    settled: u64,
+}
+
+impl Prompt {
+    /// For the runtime: so many lines are carried out, and this is the prompt now.
+    pub(super) fn settle(&self, lines: u64, text: &str) {
+        let mut state = self.lock();
+        if state.settled != lines || state.text != text {
+            state.settled = lines;
+            state.text = text.to_owned();
+            self.settled.notify_all();
+        }
+    }
+
+    /// For the editor: the prompt after so many lines, or what it is when patience ends.
+    pub(super) fn after(&self, lines: u64) -> String {
+        let waiting = |state: &mut State| state.settled < lines || state.text.is_empty();
+        let (state, _) = self
+            .settled
+            .wait_timeout_while(self.lock(), PATIENCE, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.text.is_empty() {
+            "> ".to_owned()
+        } else {
+            state.text.clone()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
