@@ -1,4 +1,4 @@
-//! Every bound in the daemon, and the worst case that they add up to.
+//! Every bound in the daemon, and the worst case that they add up to ([`Limits::worst_case`]).
 //!
 //! A field that is an `Option` may be lifted: `None` is spelled `"unlimited"` in the file.
 //! Sizes are bytes, times are durations; zero is refused by the configuration.
@@ -31,6 +31,9 @@ pub enum OnLag {
 }
 
 impl OnLag {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Gap, Self::Disconnect];
+
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +42,10 @@ impl OnLag {
         }
     }
 }
+
+/// What surrounds a text in a line out, at most, in bytes: no line out is longer than
+/// [`Limits::line`] and this.
+pub const ENVELOPE: usize = 1024;
 
 /// Every bound. `config/chatd.toml` gives the reason beside each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +114,54 @@ pub struct Limits {
     pub dedup_entries: usize,
 }
 
+/// What one unanswered message holds at most, in bytes: its label, its `cid` and its answer.
+pub const UNACKED_BYTES: usize = 256;
+
+/// What one remembered `cid` holds at most, in bytes: whose, where, itself and its answer.
+pub const DEDUP_BYTES: usize = 256;
+
+/// What the limits add up to if every session and every room is at its worst at once, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorstCase {
+    /// Unfinished lines in, replies and unanswered messages of all sessions.
+    pub sessions: u64,
+    /// What all rooms keep.
+    pub rooms: u64,
+    /// Encoded bytes for sessions that are behind.
+    pub behind: u64,
+    /// Remembered `cid`s.
+    pub dedup: u64,
+    /// Socket buffers, which the kernel holds and no process is charged with.
+    pub kernel: u64,
+}
+
+impl WorstCase {
+    /// What the process itself may hold.
+    pub fn process(&self) -> u64 {
+        let parts = [self.sessions, self.rooms, self.behind, self.dedup];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+impl Limits {
+    /// What these limits add up to. `config/chatd.toml` shows it for the defaults.
+    pub fn worst_case(&self) -> WorstCase {
+        let times = |count: usize, bytes: usize| (count as u64).saturating_mul(bytes as u64);
+        let unacked = self.unacked.saturating_mul(UNACKED_BYTES);
+        let session = self
+            .line
+            .saturating_add(self.outbox)
+            .saturating_add(unacked);
+        WorstCase {
+            sessions: times(self.clients, session),
+            rooms: times(self.rooms, self.recent_bytes),
+            behind: self.buffer_bytes as u64,
+            dedup: times(self.dedup_entries, DEDUP_BYTES),
+            kernel: times(self.clients, self.socket_buffer.saturating_mul(2)),
+        }
+    }
+}
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -117,15 +172,24 @@ impl Default for Limits {
             message: 4000,
             clients: 10_000,
             clients_per_address: Some(100),
-            connect_rate: Some(Rate { count: 200, per: Duration::from_secs(10) }),
+            connect_rate: Some(Rate {
+                count: 200,
+                per: Duration::from_secs(10),
+            }),
             listeners: 1_000,
             rooms: 1_000,
             rooms_per_client: 64,
             room_idle: Duration::from_secs(600),
             presence_members: 200,
-            message_rate: Some(Rate { count: 20, per: Duration::from_secs(1) }),
+            message_rate: Some(Rate {
+                count: 20,
+                per: Duration::from_secs(1),
+            }),
             message_burst: 100,
-            request_rate: Some(Rate { count: 20, per: Duration::from_secs(1) }),
+            request_rate: Some(Rate {
+                count: 20,
+                per: Duration::from_secs(1),
+            }),
             hello_timeout: Duration::from_secs(10),
             line_timeout: Duration::from_secs(10),
             idle_timeout: None,

@@ -1,0 +1,149 @@
+//! Who is let in.
+//!
+//! Addresses are counted by IPv4 address or IPv6 /64; an IPv4-mapped IPv6 address counts as IPv4.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use super::{Hub, lock};
+use crate::close::Refusal;
+use crate::pace::Pace;
+use crate::phase::Phase;
+
+/// Addresses whose rate is remembered before the rested ones are forgotten.
+const RATES_KEPT: usize = 4096;
+
+/// The place of one connection. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Permit {
+    hub: Arc<Hub>,
+    address: IpAddr,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Admission(Mutex<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    taken: usize,
+    by_address: HashMap<IpAddr, usize>,
+    rates: HashMap<IpAddr, Pace>,
+}
+
+impl Hub {
+    /// Gives a connection from this address a place.
+    ///
+    /// # Errors
+    /// Says which limit is reached, or that the daemon is stopping.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
+        if self.phase() >= Phase::Draining {
+            return Err(Refusal::Draining);
+        }
+        let (limits, address) = (self.limits(), prefix(address));
+        let mut places = lock(&self.admission.0);
+        if places.taken >= limits.clients {
+            return Err(Refusal::ServerFull);
+        }
+        let here = places.by_address.get(&address).copied().unwrap_or(0);
+        if limits.clients_per_address.is_some_and(|most| here >= most) {
+            return Err(Refusal::TooManyConnections);
+        }
+        if let Some(rate) = limits.connect_rate {
+            let now = Instant::now();
+            places.forget_rested(now);
+            let pace = places.rates.entry(address).or_default();
+            if pace.try_spend(now, Some(rate), rate.count).is_err() {
+                return Err(Refusal::TooManyConnections);
+            }
+        }
+        places.taken += 1;
+        places.by_address.insert(address, here + 1);
+        Ok(Permit {
+            hub: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Places {
+    fn forget_rested(&mut self, now: Instant) {
+        if self.rates.len() >= RATES_KEPT {
+            self.rates.retain(|_, pace| !pace.is_rested(now));
+        }
+        if self.rates.len() >= 2 * RATES_KEPT {
+            // More addresses at once than can be told apart: they all start anew.
+            self.rates.clear();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut places = lock(&self.hub.admission.0);
+        places.taken -= 1;
+        if let Some(here) = places.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                places.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn prefix(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::tests::hub;
+
+    #[tokio::test(start_paused = true)]
+    async fn places_are_counted_by_address_and_given_back() {
+        let hub = hub();
+        let mut limits = (*hub.limits()).clone();
+        limits.clients_per_address = Some(2);
+        limits.clients = 3;
+        hub.set_limits(limits);
+        let (a, b): (IpAddr, IpAddr) = (
+            "2001:db8::1".parse().unwrap(),
+            "2001:db8::2".parse().unwrap(),
+        );
+        let first = hub.admit(a).unwrap();
+        let _second = hub.admit(b).unwrap();
+        assert_eq!(
+            hub.admit(a).unwrap_err(),
+            Refusal::TooManyConnections,
+            "one /64"
+        );
+        drop(first);
+        let _third = hub.admit(a).unwrap();
+        let _other = hub.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(
+            hub.admit("10.0.0.2".parse().unwrap()).unwrap_err(),
+            Refusal::ServerFull
+        );
+        hub.set_phase(Phase::Draining);
+        assert_eq!(hub.admit(a).unwrap_err(), Refusal::Draining);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_of_new_connections_is_bounded() {
+        let hub = hub();
+        let rate = hub.limits().connect_rate.unwrap();
+        let a: IpAddr = "10.0.0.1".parse().unwrap();
+        for _ in 0..rate.count {
+            drop(hub.admit(a).unwrap());
+        }
+        assert_eq!(hub.admit(a).unwrap_err(), Refusal::TooManyConnections);
+        tokio::time::advance(rate.interval()).await;
+        assert!(hub.admit(a).is_ok());
+    }
+}

@@ -1,0 +1,200 @@
+//! What everybody may know of a session without asking its lane.
+//!
+//! The lane that owns the session is the only writer; the operator's side only reads. So
+//! `chatctl list-clients` answers while every worker is busy.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::close::CloseReason;
+use crate::event::SessionId;
+use crate::mail::{Mailbox, Note};
+use crate::meter::Counter;
+use crate::name::{Nick, RoomName};
+
+/// How a session speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dialect {
+    /// Nothing sent yet: a silent listener.
+    #[default]
+    None,
+    /// Two fields.
+    Basic,
+    /// A person with netcat or telnet.
+    Text,
+    /// Everything.
+    Full,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 4] = [Self::None, Self::Basic, Self::Text, Self::Full];
+
+    /// The word in tables and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "basic",
+            Self::Text => "text",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// How a session fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SessionState {
+    /// Has not completed a first line.
+    #[default]
+    New,
+    /// Hears everything as it is said.
+    Live,
+    /// Has bytes waiting.
+    Behind,
+    /// Has been told `bye`.
+    Closing,
+}
+
+impl SessionState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::New, Self::Live, Self::Behind, Self::Closing];
+
+    /// The word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Live => "live",
+            Self::Behind => "behind",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// One session as the operator sees it.
+#[derive(Debug)]
+pub struct Card {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it comes from.
+    pub addr: SocketAddr,
+    /// When it was accepted, in milliseconds since 1970 UTC.
+    pub connected_ms: i64,
+    /// When it was accepted, on the monotonic clock.
+    pub connected: Instant,
+    /// Messages that it sent and that were carried out.
+    pub in_msgs: Counter,
+    /// Messages written to it.
+    pub out_msgs: Counter,
+    /// Bytes read from it.
+    pub in_bytes: Counter,
+    /// Bytes written to it.
+    pub out_bytes: Counter,
+    /// Numbered messages that it has not been given yet, as of the last look of its lane.
+    pub lag_msgs: AtomicU64,
+    /// Largest `lag_msgs` ever seen.
+    pub lag_peak: AtomicU64,
+    /// For how long it has been behind, in milliseconds; 0 when it is not.
+    pub lag_ms: AtomicU64,
+    /// When it last sent a whole line, in milliseconds after `connected`.
+    pub last_line_ms: AtomicU64,
+    dialect: AtomicU8,
+    state: AtomicU8,
+    text: Mutex<CardText>,
+    lane: Arc<Mailbox>,
+}
+
+/// The parts of a card that are text.
+#[derive(Clone, Debug, Default)]
+pub struct CardText {
+    /// What it is called; none before it has claimed a name.
+    pub nick: Option<Nick>,
+    /// The rooms it is in.
+    pub rooms: Vec<RoomName>,
+    /// What it says it is ("name/version"), unchecked text of a stranger.
+    pub client: Option<Box<str>>,
+}
+
+impl Card {
+    /// The card of a session that was just accepted and belongs to the lane with this mailbox.
+    pub fn new(id: SessionId, addr: SocketAddr, connected_ms: i64, lane: Arc<Mailbox>) -> Self {
+        Self {
+            id,
+            addr,
+            connected_ms,
+            connected: Instant::now(),
+            in_msgs: Counter::default(),
+            out_msgs: Counter::default(),
+            in_bytes: Counter::default(),
+            out_bytes: Counter::default(),
+            lag_msgs: AtomicU64::new(0),
+            lag_peak: AtomicU64::new(0),
+            lag_ms: AtomicU64::new(0),
+            last_line_ms: AtomicU64::new(0),
+            dialect: AtomicU8::new(Dialect::None as u8),
+            state: AtomicU8::new(SessionState::New as u8),
+            text: Mutex::default(),
+            lane,
+        }
+    }
+
+    /// How it speaks.
+    pub fn dialect(&self) -> Dialect {
+        Dialect::ALL[usize::from(self.dialect.load(Relaxed))]
+    }
+
+    /// Its lane has learned how it speaks.
+    pub fn set_dialect(&self, dialect: Dialect) {
+        self.dialect.store(dialect as u8, Relaxed);
+    }
+
+    /// How it fares.
+    pub fn state(&self) -> SessionState {
+        SessionState::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// Its lane has seen how it fares.
+    pub fn set_state(&self, state: SessionState) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// Its texts, copied.
+    pub fn text(&self) -> CardText {
+        self.text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Changes its texts.
+    pub fn edit(&self, change: impl FnOnce(&mut CardText)) {
+        change(&mut self.text.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Its lane notes how far it is behind.
+    pub fn set_lag(&self, msgs: u64, ms: u64) {
+        self.lag_msgs.store(msgs, Relaxed);
+        self.lag_ms.store(ms, Relaxed);
+        if msgs > self.lag_peak.load(Relaxed) {
+            self.lag_peak.store(msgs, Relaxed);
+        }
+    }
+
+    /// Asks its lane to end it. `text` is what the client reads in its `bye`.
+    pub fn close(&self, reason: CloseReason, text: Option<Box<str>>) {
+        self.lane.post(Note::Close {
+            session: self.id,
+            reason,
+            text,
+        });
+    }
+
+    /// The mailbox of the lane that owns it.
+    pub fn lane(&self) -> &Arc<Mailbox> {
+        &self.lane
+    }
+}

@@ -1,0 +1,284 @@
+//! Who is here, what they are called, and which rooms there are.
+//!
+//! The hub is the only door to create or remove sessions, names, identities and rooms. It knows no
+//! sockets and no lines. Each concern has one lock of its own, held for a few map operations and
+//! never while another is taken.
+
+mod admission;
+mod card;
+mod closed;
+mod identity;
+mod nicks;
+mod rooms;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+pub use admission::Permit;
+pub use card::{Card, CardText, Dialect, SessionState};
+pub use closed::{CLOSED_KEPT, Closed};
+pub use identity::Identity;
+pub use nicks::Claim;
+pub use rooms::NoRoom;
+
+use crate::close::CloseReason;
+use crate::event::{Presence, SessionId};
+use crate::limits::Limits;
+use crate::log::{Budget, Log, Room, RoomReport};
+use crate::mail::{Mailbox, Retries};
+use crate::meter::Meter;
+use crate::name::RoomName;
+use crate::phase::Phase;
+
+/// Milliseconds since 1970 UTC.
+pub type Clock = fn() -> i64;
+
+/// Numbers that are read off rather than counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Sessions that have not sent a line.
+    pub listeners: usize,
+    /// Identities remembered, living ones included.
+    pub identities: usize,
+    /// Retry ids remembered.
+    pub dedup_entries: usize,
+    /// Encoded bytes kept for sessions that are behind.
+    pub buffer_bytes: usize,
+}
+
+/// The one place where sessions, names and rooms meet. Shared by all threads.
+#[derive(Debug)]
+pub struct Hub {
+    /// The door to all logs.
+    pub log: Log,
+    /// The memory of retries.
+    pub retries: Arc<Retries>,
+    /// The bytes kept for sessions that are behind.
+    pub budget: Arc<Budget>,
+    /// Wall clock of the daemon.
+    pub clock: Clock,
+    /// What the server calls itself in `welcome`.
+    pub name: Box<str>,
+    /// Where basic clients, listeners and messages without a room go. It never leaves.
+    pub default_room: RoomName,
+    limits: watch::Sender<Arc<Limits>>,
+    phase: watch::Sender<Phase>,
+    cards: Mutex<HashMap<SessionId, Arc<Card>>>,
+    next_session: AtomicU64,
+    /// Silent listeners now.
+    listeners: AtomicUsize,
+    admission: admission::Admission,
+    nicks: nicks::Nicks,
+    identities: identity::Identities,
+    rooms: rooms::Rooms,
+    closed: closed::Ring,
+    lanes: OnceLock<Vec<Arc<Mailbox>>>,
+    meters: Mutex<Vec<Arc<Meter>>>,
+}
+
+impl Hub {
+    /// An empty hub with a log in memory.
+    pub fn new(name: &str, limits: Limits, default_room: RoomName, clock: Clock) -> Arc<Self> {
+        let limits = watch::Sender::new(Arc::new(limits));
+        Arc::new(Self {
+            log: Log::open(limits.subscribe(), clock),
+            retries: Arc::default(),
+            budget: Arc::default(),
+            clock,
+            name: name.into(),
+            default_room,
+            limits,
+            phase: watch::Sender::new(Phase::Starting),
+            cards: Mutex::default(),
+            next_session: AtomicU64::new(1),
+            listeners: AtomicUsize::new(0),
+            admission: admission::Admission::default(),
+            nicks: nicks::Nicks::default(),
+            identities: identity::Identities::default(),
+            rooms: rooms::Rooms::default(),
+            closed: closed::Ring::default(),
+            lanes: OnceLock::new(),
+            meters: Mutex::default(),
+        })
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.borrow().clone()
+    }
+
+    /// Puts other limits in force, for everyone at once. Nobody is closed by this.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.send_replace(Arc::new(limits));
+    }
+
+    /// Tells of each change of the limits.
+    pub fn limit_changes(&self) -> watch::Receiver<Arc<Limits>> {
+        self.limits.subscribe()
+    }
+
+    /// Where the daemon is in its life.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Tells of each change of the phase.
+    pub fn phase_changes(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Moves on. A phase never goes back.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let moves = phase > *now;
+            if moves {
+                *now = phase;
+            }
+            moves
+        });
+    }
+
+    /// Names the lanes, once, before the first session.
+    pub fn set_lanes(&self, lanes: Vec<Arc<Mailbox>>) {
+        // A second call changes nothing: the lanes live as long as the daemon.
+        let _ = self.lanes.set(lanes);
+    }
+
+    /// The mailboxes of all lanes.
+    pub fn lanes(&self) -> &[Arc<Mailbox>] {
+        self.lanes.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// A meter for one more thread.
+    pub fn meter(&self) -> Arc<Meter> {
+        let meter = Arc::new(Meter::default());
+        lock(&self.meters).push(meter.clone());
+        meter
+    }
+
+    /// The meters of all threads.
+    pub fn meters(&self) -> Vec<Arc<Meter>> {
+        lock(&self.meters).clone()
+    }
+
+    /// Opens a session for a connection that was let in.
+    pub fn open(&self, addr: SocketAddr, lane: &Arc<Mailbox>) -> Arc<Card> {
+        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+        let card = Arc::new(Card::new(id, addr, (self.clock)(), lane.clone()));
+        lock(&self.cards).insert(id, card.clone());
+        card
+    }
+
+    /// Ends a session: its name is free, its identity rests, its end is remembered.
+    pub fn close(&self, card: &Card, reason: CloseReason, detail: Option<Box<str>>) {
+        if let Some(nick) = card.text().nick {
+            self.nicks.release(&nick, card.id);
+        }
+        self.identities.rest(card.id, &self.limits());
+        lock(&self.cards).remove(&card.id);
+        self.closed
+            .push(Closed::new(card, (self.clock)(), reason, detail));
+    }
+
+    /// Every session, in no order.
+    pub fn cards(&self) -> Vec<Arc<Card>> {
+        lock(&self.cards).values().cloned().collect()
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        lock(&self.cards).len()
+    }
+
+    /// The session with this id.
+    pub fn card(&self, id: SessionId) -> Option<Arc<Card>> {
+        lock(&self.cards).get(&id).cloned()
+    }
+
+    /// The sessions with this name: several where basic sessions share it.
+    pub fn by_nick(&self, nick: &str) -> Vec<Arc<Card>> {
+        let holders = self.nicks.holders(nick);
+        let cards = lock(&self.cards);
+        holders
+            .iter()
+            .filter_map(|id| cards.get(id).cloned())
+            .collect()
+    }
+
+    /// One more or one less session that has not sent a line.
+    ///
+    /// # Errors
+    /// Nothing changes if `limits.listeners` is reached.
+    pub fn add_listener(&self) -> bool {
+        let most = self.limits().listeners;
+        self.listeners
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now < most).then_some(now + 1)
+            })
+            .is_ok()
+    }
+
+    /// A silent listener has spoken or gone.
+    pub fn remove_listener(&self) {
+        self.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The sessions that ended last, newest last.
+    pub fn closed(&self) -> Vec<Closed> {
+        self.closed.all()
+    }
+
+    /// Every room as the operator sees it, by name.
+    pub fn room_reports(&self) -> Vec<RoomReport> {
+        let mut reports: Vec<_> = self.rooms.all().iter().map(|room| room.report()).collect();
+        reports.sort_by(|a, b| a.room.cmp(&b.room));
+        reports
+    }
+
+    /// Numbers that are read off.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            listeners: self.listeners.load(Ordering::Relaxed),
+            identities: self.identities.len(),
+            dedup_entries: self.retries.counts().0,
+            buffer_bytes: self.budget.used(),
+        }
+    }
+
+    /// Tells a room of a change of its roster, if the room is small enough to be told.
+    pub fn announce(&self, room: &Arc<Room>, presence: Presence) {
+        if room.members() <= self.limits().presence_members {
+            self.log.announce(room, presence);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn hub() -> Arc<Hub> {
+        Hub::new(
+            "test",
+            Limits::default(),
+            RoomName::new("lobby").unwrap(),
+            || 1_700_000_000_000,
+        )
+    }
+
+    #[test]
+    fn a_phase_never_goes_back() {
+        let hub = hub();
+        hub.set_phase(Phase::Draining);
+        hub.set_phase(Phase::Ready);
+        assert_eq!(hub.phase(), Phase::Draining);
+    }
+}

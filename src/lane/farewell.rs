@@ -1,0 +1,276 @@
+//! How a session ends: out of its rooms, `bye` as its last line, half-close, a moment to read it.
+//!
+//! A socket that is closed with unread input resets the connection and destroys the farewell; so
+//! the sending side is closed first, and what still comes in is read and thrown away for a while.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::seat::Seat;
+use super::{Arrival, Conn, Lane};
+use crate::close::{CloseReason, Refusal};
+use crate::event::Change;
+use crate::hub::SessionState;
+use crate::wire::{Reply, Voice, encode_refusal};
+
+/// How long the farewell may take to be written.
+const FLUSH: Duration = Duration::from_secs(2);
+/// How long the peer may take to close its side.
+const LINGER: Duration = Duration::from_secs(1);
+/// Refused connections of one lane that are told so at the same time; more are just closed.
+const REFUSED: usize = 128;
+/// Shortest and longest wait that a client is asked for before it comes back, in milliseconds.
+const RETRY_MS: std::ops::Range<u64> = 1_000..10_000;
+
+/// A session that is ending.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) reason: CloseReason,
+    pub(super) deadline: Instant,
+    detail: Option<Box<str>>,
+    is_half_closed: bool,
+    /// It never was a session: it only reads why not.
+    refused: bool,
+}
+
+impl Lane {
+    /// Takes a connection in. `None` if it was refused and not even told.
+    pub(super) fn take_in(&mut self, arrival: Arrival) -> Option<usize> {
+        self.meter.accepted.add(1);
+        let Arrival { conn, addr, place } = arrival;
+        match place {
+            Ok(permit) => Some(self.open_session(conn, addr, Some(permit))),
+            Err(refusal) => self.refuse_connection(conn, addr, refusal),
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        conn: Conn,
+        addr: SocketAddr,
+        permit: Option<super::Permit>,
+    ) -> usize {
+        let card = self.hub.open(addr, &self.mailbox);
+        let id = card.id;
+        let at = self
+            .seats
+            .insert(Seat::new(card, conn, permit, Instant::now()));
+        self.by_id.insert(id, at);
+        self.hear_default_room(at);
+        at
+    }
+
+    fn refuse_connection(
+        &mut self,
+        conn: Conn,
+        addr: SocketAddr,
+        refusal: Refusal,
+    ) -> Option<usize> {
+        self.meter.refused.count(refusal as usize);
+        tracing::debug!(event = "connection.refused", addr = %addr.ip(), reason = %refusal);
+        if self.refused == REFUSED {
+            return None;
+        }
+        self.refused += 1;
+        let card = Arc::new(crate::hub::Card::new(
+            crate::event::SessionId::NOBODY,
+            addr,
+            (self.hub.clock)(),
+            self.mailbox.clone(),
+        ));
+        let now = Instant::now();
+        let mut seat = Seat::new(card, conn, None, now);
+        encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
+        seat.closing = Some(Closing {
+            reason: CloseReason::ServerFull,
+            deadline: now + FLUSH,
+            detail: None,
+            is_half_closed: false,
+            refused: true,
+        });
+        Some(self.seats.insert(seat))
+    }
+
+    /// The socket failed. Its task ends the session.
+    pub(super) fn fail(&mut self, at: usize, error: &io::Error) {
+        let seat = &mut self.seats[at];
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerReset,
+            _ => CloseReason::WriteError,
+        };
+        seat.failed.get_or_insert(reason);
+        seat.wake();
+    }
+
+    /// Begins to end a session. It leaves its rooms and its name at once; a line that is under way
+    /// is finished; `bye` is its last line if the server chose the ending.
+    pub(super) fn begin_close(&mut self, at: usize, reason: CloseReason, text: Option<Box<str>>) {
+        if self.seats[at].closing.is_some() {
+            return;
+        }
+        self.finish_line(at);
+        let why = match reason {
+            CloseReason::ClientQuit => text.clone(),
+            _ if reason.is_announced() => Some(reason.text().into()),
+            _ => None,
+        };
+        self.leave_all(at, &Change::Quit(why));
+        if let Some(nick) = &self.seats[at].nick {
+            self.hub.release(nick, self.seats[at].card.id);
+        }
+        if reason.is_announced() {
+            let said = text.as_deref().unwrap_or(reason.text());
+            let retry_after_ms = reason.reconnect().then(retry_after_ms);
+            self.reply(
+                at,
+                &Reply::Bye {
+                    reason,
+                    text: said,
+                    retry_after_ms,
+                },
+            );
+        }
+        let seat = &mut self.seats[at];
+        seat.card.set_state(SessionState::Closing);
+        seat.closing = Some(Closing {
+            reason,
+            deadline: Instant::now() + if self.stopping { Duration::ZERO } else { FLUSH },
+            detail: text,
+            is_half_closed: false,
+            refused: false,
+        });
+    }
+
+    /// Takes an unfinished write back to the end of the line that it is in.
+    fn finish_line(&mut self, at: usize) {
+        if self.seats[at].output.slice.is_some() {
+            self.take_slice(at);
+        }
+    }
+
+    /// The time of the daemon is over: nobody gets longer for a farewell.
+    pub(super) fn hurry_farewells(&mut self) {
+        for (_, seat) in &mut self.seats {
+            if let Some(closing) = &mut seat.closing {
+                closing.deadline = Instant::now();
+            }
+        }
+    }
+
+    /// Writes the farewell, closes the sending side and waits for the peer's. Ready when it is over.
+    pub(super) fn farewell(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if self.say_farewell(at, cx, now).is_pending() && !self.is_overdue(at, now) {
+            return Poll::Pending;
+        }
+        self.remove(at);
+        Poll::Ready(())
+    }
+
+    fn is_overdue(&self, at: usize, now: Instant) -> bool {
+        self.seats[at]
+            .closing
+            .as_ref()
+            .is_none_or(|closing| now >= closing.deadline)
+    }
+
+    fn say_farewell(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if self.seats[at].failed.is_some() {
+            return Poll::Ready(());
+        }
+        let half_closed = |lane: &Self| {
+            lane.seats[at]
+                .closing
+                .as_ref()
+                .is_some_and(|closing| closing.is_half_closed)
+        };
+        if !half_closed(self) {
+            if !self.pump(at, cx, now) {
+                return if self.seats[at].failed.is_some() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
+            match self.seats[at].conn.poll_shutdown(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {}
+            }
+            if let Some(closing) = &mut self.seats[at].closing {
+                closing.is_half_closed = true;
+                closing.deadline = now + LINGER;
+            }
+        }
+        if self.seats[at].input.eof {
+            Poll::Ready(())
+        } else {
+            self.discard_input(at, cx)
+        }
+    }
+
+    fn discard_input(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<()> {
+        const READS: usize = 8;
+        for _ in 0..READS {
+            match self.seats[at].conn.poll_read(cx, &mut self.scratch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Forgets a session that has ended.
+    fn remove(&mut self, at: usize) {
+        self.disarm(at);
+        let seat = self.seats.remove(at);
+        let Some(closing) = seat.closing else { return };
+        if closing.refused {
+            self.refused -= 1;
+            return;
+        }
+        self.by_id.remove(&seat.card.id);
+        if seat.is_listener {
+            self.hub.remove_listener();
+        }
+        let reason = closing.reason;
+        self.meter.closed.count(reason as usize);
+        self.hub.close(&seat.card, reason, closing.detail);
+        let (client, addr) = (seat.card.id, seat.card.addr.ip());
+        let is_ordinary = matches!(
+            reason,
+            CloseReason::ClientQuit | CloseReason::PeerClosed | CloseReason::ServerShutdown
+        );
+        if is_ordinary {
+            tracing::debug!(event = "client.closed", %client, %addr, %reason);
+        } else {
+            tracing::info!(event = "client.closed", %client, %addr, %reason);
+        }
+    }
+
+    /// Ends a session whose task panicked.
+    pub(super) fn abandon(&mut self, at: usize, reason: CloseReason) {
+        if !self.seats.contains(at) {
+            return;
+        }
+        self.meter.panics.add(1);
+        tracing::error!(event = "client.panicked", client = %self.seats[at].card.id);
+        self.seats[at].closing = None;
+        self.seats[at].voice = Voice::Unknown;
+        self.begin_close(at, reason, None);
+        self.remove(at);
+    }
+}
+
+/// Clients that come back spread themselves.
+fn retry_after_ms() -> u64 {
+    // Without random bits everybody waits the same middle time.
+    let spread = RETRY_MS.end - RETRY_MS.start;
+    RETRY_MS.start + getrandom::u64().map_or(spread / 2, |bits| bits % spread)
+}

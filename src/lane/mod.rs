@@ -1,0 +1,270 @@
+//! Lanes: one per worker thread, each the owner of the sessions that live there.
+//!
+//! # Rules
+//! 1. A lane keeps `pos` for each of its rooms, the last number that it has handed out. A session is
+//!    *live* in a room iff its cursor has reached `pos`. A batch below `pos` is dropped; one that
+//!    begins above it means that the lane itself lags and reads the log (`turn`).
+//! 2. Join: register first, read the committed head second (`room`).
+//! 3. Each write checks the cursor first: bytes at or below it are never written.
+//! 4. One unfinished write per session. While it exists all its rooms are behind and its replies
+//!    wait. When it is taken away to save memory, the line that it is in is finished first (`pump`).
+//! 5. A session's conversation, cursors and replies live on this thread: test and write happen
+//!    without an await between, and there are no locks among them.
+//! 6. An idle session owns no buffer.
+//!
+//! Two kinds of task run here: the lane's own ([`run`]), which sees batches, notes and clocks, and
+//! one per session, which sees its socket ([`Lane::poll`]). Both borrow the lane for one step at a
+//! time and never across an await. A panic in a session's task ends that session; a panic in the
+//! lane's own task ends the process.
+
+mod basic;
+mod chunk;
+mod clocks;
+mod conn;
+mod farewell;
+mod full;
+mod input;
+mod member;
+mod notes;
+mod pump;
+mod reply;
+mod room;
+mod seat;
+mod text;
+mod turn;
+mod write;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use slab::Slab;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::time::{Duration, Instant, MissedTickBehavior};
+
+pub use conn::Conn;
+
+use crate::close::{CloseReason, Refusal};
+use crate::event::SessionId;
+use crate::hub::{Hub, Permit};
+use crate::limits::Limits;
+use crate::mail::Mailbox;
+use crate::meter::Meter;
+use crate::phase::Phase;
+
+/// A connection on its way to a lane.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its bytes.
+    pub conn: Conn,
+    /// Where it comes from.
+    pub addr: SocketAddr,
+    /// Its place, or why it gets none: then it reads one line and is closed.
+    pub place: Result<Permit, Refusal>,
+}
+
+/// What one worker thread keeps.
+#[derive(Debug)]
+pub struct Lane {
+    hub: Arc<Hub>,
+    meter: Arc<Meter>,
+    mailbox: Arc<Mailbox>,
+    limits: Arc<Limits>,
+    seats: Slab<seat::Seat>,
+    by_id: HashMap<SessionId, usize>,
+    rooms: HashMap<u64, room::LaneRoom>,
+    chunks: chunk::Chunks,
+    deadlines: clocks::Deadlines,
+    /// Wakes the lane's own task when an earlier deadline was set.
+    rearmed: Rc<Notify>,
+    /// What is read goes here first; only what is left unfinished is kept.
+    scratch: Vec<u8>,
+    /// Counts hand-outs, so that authors can be marked without being unmarked.
+    turn: u64,
+    /// Messages since one was timed.
+    untimed: u32,
+    draining: bool,
+    stopping: bool,
+    /// Connections that are only told that they are refused.
+    refused: usize,
+}
+
+type SharedLane = Rc<RefCell<Lane>>;
+
+/// Bytes that are read at once. What is held unread of one session is never more than this and its
+/// unfinished line.
+const READ: usize = 16 * 1024;
+/// Connections that wait for a lane to take them.
+pub const ARRIVALS: usize = 256;
+
+/// Everything that one lane needs.
+#[derive(Debug)]
+pub struct Start {
+    /// Who is here.
+    pub hub: Arc<Hub>,
+    /// How others reach this lane's sessions.
+    pub mailbox: Arc<Mailbox>,
+    /// Batches; subscribed before the first session.
+    pub handouts: broadcast::Receiver<crate::log::Handout>,
+    /// New connections.
+    pub arrivals: mpsc::Receiver<Arrival>,
+}
+
+/// Serves sessions until the phase is [`Phase::Stopped`] and all of them have ended.
+///
+/// Must run on a `LocalSet`: sessions are tasks of the same thread.
+pub async fn run(start: Start) {
+    let Start {
+        hub,
+        mailbox,
+        mut handouts,
+        mut arrivals,
+    } = start;
+    let mut phases = hub.phase_changes();
+    let mut limit_changes = hub.limit_changes();
+    let rearmed = Rc::new(Notify::new());
+    let lane = Rc::new(RefCell::new(Lane::new(
+        hub,
+        mailbox.clone(),
+        rearmed.clone(),
+    )));
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Every branch only receives: whichever loses keeps what it had.
+    loop {
+        let due = lane.borrow().deadlines.next();
+        tokio::select! {
+            handout = handouts.recv() => match handout {
+                Ok(first) => turn::hand_out(&lane, first, &mut handouts).await,
+                Err(broadcast::error::RecvError::Lagged(_)) => turn::lag(&lane).await,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            () = mailbox.arrived() => lane.borrow_mut().read_notes(),
+            Some(arrival) = arrivals.recv() => open(&lane, arrival),
+            () = clocks::sleep_until(due) => lane.borrow_mut().wake_due(Instant::now()),
+            () = rearmed.notified() => {}
+            Ok(()) = limit_changes.changed() => {
+                let limits = limit_changes.borrow_and_update().clone();
+                lane.borrow_mut().take_limits(limits);
+            }
+            Ok(()) = phases.changed() => {
+                let phase = *phases.borrow_and_update();
+                lane.borrow_mut().take_phase(phase);
+            }
+            _ = second.tick() => lane.borrow_mut().sweep(),
+        }
+        let lane = lane.borrow();
+        if lane.stopping && lane.seats.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Takes a connection in, and gives it a task.
+fn open(lane: &SharedLane, arrival: Arrival) {
+    let Some(at) = lane.borrow_mut().take_in(arrival) else {
+        return;
+    };
+    let lane = lane.clone();
+    tokio::task::spawn_local(async move {
+        let mut ending = Ending {
+            lane: &lane,
+            at,
+            done: false,
+        };
+        tokio::task::coop::unconstrained(std::future::poll_fn(|cx| lane.borrow_mut().poll(at, cx)))
+            .await;
+        ending.done = true;
+    });
+}
+
+/// Ends the session also when its task panics.
+struct Ending<'a> {
+    lane: &'a SharedLane,
+    at: usize,
+    done: bool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.done
+            && let Ok(mut lane) = self.lane.try_borrow_mut()
+        {
+            lane.abandon(self.at, CloseReason::InternalError);
+        }
+    }
+}
+
+impl Lane {
+    fn new(hub: Arc<Hub>, mailbox: Arc<Mailbox>, rearmed: Rc<Notify>) -> Self {
+        Self {
+            meter: hub.meter(),
+            limits: hub.limits(),
+            draining: hub.phase() >= Phase::Draining,
+            stopping: false,
+            hub,
+            mailbox,
+            seats: Slab::new(),
+            by_id: HashMap::new(),
+            rooms: HashMap::new(),
+            chunks: chunk::Chunks::default(),
+            deadlines: clocks::Deadlines::default(),
+            rearmed,
+            scratch: vec![0; READ],
+            turn: 0,
+            untimed: 0,
+            refused: 0,
+        }
+    }
+
+    /// One step of a session: read, answer, write, judge. Ready when it has ended.
+    fn poll(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        self.remember(at, cx);
+        if self.seats[at].closing.is_none() {
+            self.listen(at, cx, now);
+            self.answer(at);
+            let live = self.pump(at, cx, now);
+            self.watch(at, now, live);
+        }
+        if self.seats[at].closing.is_some() && self.farewell(at, cx, now).is_ready() {
+            return Poll::Ready(());
+        }
+        self.arm(at, now);
+        Poll::Pending
+    }
+
+    fn remember(&mut self, at: usize, cx: &Context<'_>) {
+        let waker = &mut self.seats[at].waker;
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn take_limits(&mut self, limits: Arc<Limits>) {
+        self.limits = limits;
+        self.keep_budget();
+        self.wake_all();
+    }
+
+    fn take_phase(&mut self, phase: Phase) {
+        self.draining |= phase >= Phase::Draining;
+        self.stopping |= phase >= Phase::Stopped;
+        if self.stopping {
+            self.hurry_farewells();
+        }
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for (_, seat) in &self.seats {
+            seat.wake();
+        }
+    }
+}

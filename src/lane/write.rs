@@ -1,0 +1,124 @@
+//! Lines to one socket: shared bytes, own words left out, nothing torn.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use super::Conn;
+use super::seat::Slice;
+use crate::event::SessionId;
+use crate::log::Encoded;
+
+/// What a write came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) bytes: usize,
+    pub(super) calls: u64,
+    pub(super) messages: u64,
+    pub(super) presence: u64,
+    /// Nothing is left.
+    pub(super) done: bool,
+}
+
+/// Writes the lines of `encoded` from the byte `at` on, but those of `skip`. Moves `at`.
+///
+/// # Errors
+/// Those of the socket.
+pub(super) fn write_lines(
+    conn: &mut Conn,
+    waker: &Waker,
+    encoded: &Encoded,
+    at: &mut usize,
+    skip: Option<SessionId>,
+) -> io::Result<Written> {
+    let mut cx = Context::from_waker(waker);
+    let mut written = Written::default();
+    loop {
+        let (from, to) = segment(encoded, *at, skip);
+        *at = from;
+        if from == to {
+            written.done = true;
+            return Ok(written);
+        }
+        match conn.poll_write(&mut cx, &encoded.bytes[from..to]) {
+            Poll::Pending => return Ok(written),
+            Poll::Ready(count) => {
+                let count = count?;
+                if count == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                written.calls += 1;
+                written.bytes += count;
+                *at = from + count;
+                let (messages, presence) = encoded.count(from, *at);
+                written.messages += messages;
+                written.presence += presence;
+            }
+        }
+    }
+}
+
+/// The next bytes to write from `at` on: as many lines as follow each other without one of `skip`.
+fn segment(encoded: &Encoded, at: usize, skip: Option<SessionId>) -> (usize, usize) {
+    let Some(skip) = skip else {
+        return (at, encoded.bytes.len());
+    };
+    let line = encoded
+        .lines
+        .partition_point(|line| (line.end as usize) <= at);
+    let mut lines = encoded.lines[line..].iter();
+    let mut from = at;
+    let mut to = at;
+    for line in lines.by_ref() {
+        if line.author != skip {
+            to = line.end as usize;
+            break;
+        }
+        from = line.end as usize;
+        to = from;
+    }
+    for line in lines.take_while(|line| line.author != skip) {
+        to = line.end as usize;
+    }
+    (from, to)
+}
+
+/// Writes on with an unfinished slice.
+///
+/// # Errors
+/// Those of the socket.
+pub(super) fn write_slice(
+    conn: &mut Conn,
+    waker: &Waker,
+    slice: &mut Slice,
+    session: SessionId,
+) -> io::Result<Written> {
+    let skip = slice.skip_own.then_some(session);
+    write_lines(conn, waker, &slice.encoded, &mut slice.at, skip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Line;
+
+    #[test]
+    fn own_lines_are_left_out_and_the_rest_is_written_in_stretches() {
+        let (me, you) = (SessionId(1), SessionId(2));
+        let mut encoded = Encoded::new(0, 4);
+        for (n, author) in [me, you, you, me].into_iter().enumerate() {
+            encoded.bytes.extend_from_slice(b"12345");
+            let end = encoded.bytes.len() as u32;
+            encoded.lines.push(Line {
+                end,
+                seq: Some(n as u64 + 1),
+                author,
+            });
+        }
+        assert_eq!(segment(&encoded, 0, Some(me)), (5, 15));
+        assert_eq!(segment(&encoded, 7, Some(me)), (7, 15));
+        assert_eq!(segment(&encoded, 15, Some(me)), (20, 20));
+        assert_eq!(segment(&encoded, 0, Some(you)), (0, 5));
+        assert_eq!(segment(&encoded, 5, Some(you)), (15, 20));
+        assert_eq!(segment(&encoded, 3, None), (3, 20));
+    }
+}

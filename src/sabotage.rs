@@ -1,0 +1,34 @@
+//! Promises broken on purpose, so that the checks can be seen to turn red.
+//!
+//! Only in builds with the feature `test-faults`. `CHATD_FAULT` is a list, separated by commas, of
+//! `gap_not_sent`, `resume_off_by_one`, `ack_before_commit`, `commit_delay=2ms`.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+fn faults() -> &'static [String] {
+    static FAULTS: OnceLock<Vec<String>> = OnceLock::new();
+    FAULTS.get_or_init(|| {
+        let list = std::env::var("CHATD_FAULT").unwrap_or_default();
+        list.split(',')
+            .filter(|fault| !fault.is_empty())
+            .map(str::to_owned)
+            .collect()
+    })
+}
+
+/// Whether this promise is to be broken.
+pub fn is_on(fault: &str) -> bool {
+    faults().iter().any(|on| on == fault)
+}
+
+/// How long the artificial committer takes for each turn, if it is on.
+pub fn commit_delay() -> Option<Duration> {
+    let text = faults()
+        .iter()
+        .find_map(|fault| fault.strip_prefix("commit_delay="))?;
+    text.strip_suffix("ms")?
+        .parse()
+        .ok()
+        .map(Duration::from_millis)
+}

@@ -1,0 +1,629 @@
+//! Objects in: strict, borrowed, flat.
+//!
+//! A line is one JSON object. Known fields are kept borrowed from the line where they have no
+//! escapes; unknown ones are checked and forgotten. A key that stands twice, at any depth, and
+//! nesting deeper than [`DEPTH`] are faults of the whole line: a reader further on might see
+//! another message than we did.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::event::{SEQ_MAX, Seq};
+use crate::fault::ErrorCode;
+
+/// Deepest nesting, the object itself counted.
+pub const DEPTH: usize = 16;
+/// Longest `label` and `cid`, in bytes.
+pub const TAG: usize = 64;
+
+/// What is wrong with a line or a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The word.
+    pub code: ErrorCode,
+    /// The sentence.
+    pub text: Cow<'static, str>,
+}
+
+impl Flaw {
+    /// A flaw with a fixed sentence.
+    pub const fn new(code: ErrorCode, text: &'static str) -> Self {
+        Self {
+            code,
+            text: Cow::Borrowed(text),
+        }
+    }
+
+    fn missing(field: &str) -> Self {
+        Self {
+            code: ErrorCode::MissingField,
+            text: format!("`{field}` is missing").into(),
+        }
+    }
+
+    fn bad(field: &str, expected: &str) -> Self {
+        Self {
+            code: ErrorCode::BadField,
+            text: format!("`{field}` must be {expected}").into(),
+        }
+    }
+}
+
+macro_rules! known_fields {
+    ($($name:ident = $key:literal),+ $(,)?) => {
+        /// The fields of one object that the protocol knows.
+        #[derive(Debug, Default)]
+        pub struct Fields<'a> {
+            $($name: Option<Value<'a>>,)+
+        }
+
+        impl<'a> Fields<'a> {
+            fn slot(&mut self, key: &str) -> Option<&mut Option<Value<'a>>> {
+                match key {
+                    $($key => Some(&mut self.$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+known_fields! {
+    kind = "type", label = "label", username = "username", message = "message", room = "room",
+    to = "to", cid = "cid", version = "version", caps = "caps", join = "join", resume = "resume",
+    client = "client", since = "since", after = "after", limit = "limit", token = "token",
+    reason = "reason",
+}
+
+/// A value, as far as any field needs it.
+#[derive(Debug, PartialEq)]
+enum Value<'a> {
+    Null,
+    Bool(bool),
+    Number(u64),
+    Text(Cow<'a, str>),
+    Texts(Vec<Cow<'a, str>>),
+    Cursor { epoch: Cow<'a, str>, seq: u64 },
+    Other,
+}
+
+/// A place in a room's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor<'a> {
+    /// The life of the numbering.
+    pub epoch: Cow<'a, str>,
+    /// The last number that was heard.
+    pub seq: Seq,
+}
+
+/// Where a message goes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// To the default room.
+    Default,
+    /// To this room.
+    Room(Cow<'a, str>),
+    /// To this person.
+    Nick(Cow<'a, str>),
+}
+
+/// What a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of the protocol, described in `wire`"
+)]
+pub enum Request<'a> {
+    Hello(Box<Hello<'a>>),
+    Join {
+        room: Cow<'a, str>,
+        since: Option<Cursor<'a>>,
+    },
+    Part {
+        room: Cow<'a, str>,
+    },
+    Message {
+        target: Target<'a>,
+        text: Cow<'a, str>,
+        cid: Option<Cow<'a, str>>,
+    },
+    Names {
+        room: Cow<'a, str>,
+        after: Option<Cow<'a, str>>,
+        limit: Option<usize>,
+    },
+    Rooms {
+        after: Option<Cow<'a, str>>,
+        limit: Option<usize>,
+    },
+    Nick {
+        username: Cow<'a, str>,
+    },
+    Ping {
+        token: Option<Cow<'a, str>>,
+    },
+    Pong,
+    Quit {
+        reason: Option<Cow<'a, str>>,
+    },
+}
+
+/// The first request of a full session.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of the protocol, described in `wire`"
+)]
+pub struct Hello<'a> {
+    pub version: u64,
+    pub username: Option<Cow<'a, str>>,
+    pub presence: bool,
+    pub join: bool,
+    pub resume: Option<Cow<'a, str>>,
+    pub client: Option<Cow<'a, str>>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// `bad_utf8` and `bad_json`.
+    pub fn parse(line: &'a [u8]) -> Result<Self, Flaw> {
+        let text = std::str::from_utf8(line)
+            .map_err(|_| Flaw::new(ErrorCode::BadUtf8, "the line is not UTF-8"))?;
+        if memchr::memchr(b'\r', line).is_some() {
+            return Err(Flaw::new(
+                ErrorCode::BadJson,
+                "a bare CR stands inside the line",
+            ));
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        (&mut reader)
+            .deserialize_map(TopLevel)
+            .and_then(|fields| reader.end().map(|()| fields))
+            .map_err(|error| Flaw {
+                code: ErrorCode::BadJson,
+                text: format!("not one JSON object: {error}").into(),
+            })
+    }
+
+    /// The `type`, if there is one: any `type` that is no string is an empty word.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_ref().map(|kind| match kind {
+            Value::Text(text) => text.as_ref(),
+            _ => "",
+        })
+    }
+
+    /// Whether this is what the two-field client sends.
+    pub fn is_basic(&self) -> bool {
+        matches!(
+            (&self.username, &self.message),
+            (Some(Value::Text(_)), Some(Value::Text(_)))
+        )
+    }
+
+    /// The two fields of a basic line.
+    ///
+    /// # Errors
+    /// `missing_field` and `bad_field`.
+    pub fn into_basic(self) -> Result<(Cow<'a, str>, Cow<'a, str>), Flaw> {
+        let username = required("username", text("username", self.username)?)?;
+        let message = required("message", text("message", self.message)?)?;
+        Ok((username, message))
+    }
+
+    /// The `label`, which answers carry back.
+    ///
+    /// # Errors
+    /// `bad_field` if it is no string of at most [`TAG`] bytes.
+    pub fn take_label(&mut self) -> Result<Option<Box<str>>, Flaw> {
+        Ok(tag("label", self.label.take())?.map(|label| label.into_owned().into()))
+    }
+
+    /// The request of a full session.
+    ///
+    /// # Errors
+    /// `missing_field`, `bad_field`, `unknown_type`.
+    pub fn into_request(self) -> Result<Request<'a>, Flaw> {
+        let Some(kind) = self.kind else {
+            return Err(Flaw::missing("type"));
+        };
+        let Value::Text(kind) = kind else {
+            return Err(Flaw::bad("type", "a string"));
+        };
+        Ok(match kind.as_ref() {
+            "message" => Request::Message {
+                target: target(self.room, self.to)?,
+                text: required("message", text("message", self.message)?)?,
+                cid: tag("cid", self.cid)?,
+            },
+            "join" => Request::Join {
+                room: required("room", text("room", self.room)?)?,
+                since: cursor("since", self.since)?,
+            },
+            "part" => Request::Part {
+                room: required("room", text("room", self.room)?)?,
+            },
+            "names" => Request::Names {
+                room: required("room", text("room", self.room)?)?,
+                after: text("after", self.after)?,
+                limit: count("limit", self.limit)?,
+            },
+            "rooms" => Request::Rooms {
+                after: text("after", self.after)?,
+                limit: count("limit", self.limit)?,
+            },
+            "nick" => Request::Nick {
+                username: required("username", text("username", self.username)?)?,
+            },
+            "ping" => Request::Ping {
+                token: tag("token", self.token)?,
+            },
+            "pong" => Request::Pong,
+            "quit" => Request::Quit {
+                reason: text("reason", self.reason)?,
+            },
+            "hello" => Request::Hello(Box::new(Hello {
+                version: required("version", number("version", self.version)?)?,
+                username: text("username", self.username)?,
+                presence: presence(self.caps)?,
+                join: flag("join", self.join)?,
+                resume: text("resume", self.resume)?,
+                client: tag("client", self.client)?,
+            })),
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                return Err(Flaw {
+                    code: ErrorCode::UnknownType,
+                    text: format!("there is no type `{shown}`").into(),
+                });
+            }
+        })
+    }
+}
+
+fn required<T>(field: &str, value: Option<T>) -> Result<T, Flaw> {
+    value.ok_or_else(|| Flaw::missing(field))
+}
+
+fn text<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cow<'a, str>>, Flaw> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(Flaw::bad(field, "a string")),
+    }
+}
+
+fn tag<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cow<'a, str>>, Flaw> {
+    match text(field, value)? {
+        Some(text) if text.len() > TAG => Err(Flaw::bad(field, "a string of at most 64 bytes")),
+        text => Ok(text),
+    }
+}
+
+fn number(field: &str, value: Option<Value<'_>>) -> Result<Option<u64>, Flaw> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => Ok(Some(number)),
+        Some(_) => Err(Flaw::bad(field, "a whole number that is not negative")),
+    }
+}
+
+fn count(field: &str, value: Option<Value<'_>>) -> Result<Option<usize>, Flaw> {
+    match number(field, value)? {
+        Some(0) => Err(Flaw::bad(field, "a whole number from 1")),
+        Some(n) => Ok(Some(usize::try_from(n).unwrap_or(usize::MAX))),
+        None => Ok(None),
+    }
+}
+
+fn flag(field: &str, value: Option<Value<'_>>) -> Result<bool, Flaw> {
+    match value {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(flag),
+        Some(_) => Err(Flaw::bad(field, "true or false")),
+    }
+}
+
+fn presence(caps: Option<Value<'_>>) -> Result<bool, Flaw> {
+    match caps {
+        None | Some(Value::Null) => Ok(true),
+        Some(Value::Texts(caps)) => Ok(caps.iter().any(|cap| cap == "presence")),
+        Some(_) => Err(Flaw::bad("caps", "a list of strings")),
+    }
+}
+
+fn cursor<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cursor<'a>>, Flaw> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Cursor { epoch, seq }) if seq <= SEQ_MAX => Ok(Some(Cursor { epoch, seq })),
+        Some(_) => Err(Flaw::bad(
+            field,
+            "an object with `epoch` (string) and `seq` (number)",
+        )),
+    }
+}
+
+fn target<'a>(room: Option<Value<'a>>, to: Option<Value<'a>>) -> Result<Target<'a>, Flaw> {
+    match (text("room", room)?, text("to", to)?) {
+        (None, None) => Ok(Target::Default),
+        (Some(room), None) => Ok(Target::Room(room)),
+        (None, Some(to)) => Ok(Target::Nick(to)),
+        (Some(_), Some(_)) => Err(Flaw::bad("to", "absent where `room` is given")),
+    }
+}
+
+/// The keys of one object that were seen. Linear while there are few, hashed when there are many.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+const FEW: usize = 16;
+
+impl<'a> Keys<'a> {
+    fn note<E: de::Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
+        let twice = self.few.contains(&key) || self.many.contains(&key);
+        if twice {
+            let shown: String = key.chars().take(40).collect();
+            return Err(E::custom(format_args!("the key `{shown}` stands twice")));
+        }
+        if self.few.len() < FEW {
+            self.few.push(key);
+        } else {
+            self.many.insert(key);
+        }
+        Ok(())
+    }
+}
+
+struct TopLevel;
+
+impl<'de> Visitor<'de> for TopLevel {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
+        let mut fields = Fields::default();
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key_seed(Key)? {
+            let value = map.next_value_seed(Nested(1))?;
+            match fields.slot(&key) {
+                Some(slot @ None) => *slot = Some(value),
+                Some(Some(_)) => {
+                    return Err(de::Error::custom(format_args!(
+                        "the key `{key}` stands twice"
+                    )));
+                }
+                None => keys.note(key)?,
+            }
+        }
+        Ok(fields)
+    }
+}
+
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// A value at this depth.
+#[derive(Clone, Copy)]
+struct Nested(usize);
+
+impl Nested {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        if self.0 >= DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {DEPTH}")));
+        }
+        Ok(Self(self.0 + 1))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Nested {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Nested {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Value::Number(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        let inner = self.deeper()?;
+        let mut texts = Some(Vec::new());
+        while let Some(value) = seq.next_element_seed(inner)? {
+            texts = match (texts, value) {
+                (Some(mut texts), Value::Text(text)) => {
+                    texts.push(text);
+                    Some(texts)
+                }
+                _ => None,
+            };
+        }
+        Ok(texts.map_or(Value::Other, Value::Texts))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let inner = self.deeper()?;
+        let mut keys = Keys::default();
+        let (mut epoch, mut seq) = (None, None);
+        while let Some(key) = map.next_key_seed(Key)? {
+            match (key.as_ref(), map.next_value_seed(inner)?) {
+                ("epoch", Value::Text(text)) => epoch = Some(text),
+                ("seq", Value::Number(number)) => seq = Some(number),
+                _ => {}
+            }
+            keys.note(key)?;
+        }
+        Ok(match (epoch, seq) {
+            (Some(epoch), Some(seq)) => Value::Cursor { epoch, seq },
+            _ => Value::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Result<Request<'_>, ErrorCode> {
+        Fields::parse(line.as_bytes())
+            .and_then(Fields::into_request)
+            .map_err(|flaw| flaw.code)
+    }
+
+    #[test]
+    fn a_message_is_borrowed_from_its_line() {
+        let line = r#"{"type":"message","room":"lobby","message":"hi","cid":"7","x":{"y":[1]}}"#;
+        let Ok(Request::Message { target, text, cid }) = request(line) else {
+            panic!("{line}")
+        };
+        assert_eq!(target, Target::Room("lobby".into()));
+        assert!(matches!(text, Cow::Borrowed("hi")));
+        assert_eq!(cid.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn each_fault_has_its_code() {
+        use ErrorCode::*;
+        let long = format!(
+            r#"{{"type":"message","message":"x","cid":"{}"}}"#,
+            "c".repeat(65)
+        );
+        for (line, code) in [
+            ("", BadJson),
+            ("[]", BadJson),
+            ("7", BadJson),
+            (r#"{"type":"ping"}x"#, BadJson),
+            (r#"{"type":"ping","type":"quit"}"#, BadJson),
+            (r#"{"type":"ping","ty\u0070e":"quit"}"#, BadJson),
+            (r#"{"type":"ping","a":1,"a":2}"#, BadJson),
+            (r#"{"type":"ping","a":{"b":1,"b":1}}"#, BadJson),
+            ("{\"type\":\"ping\"\r}", BadJson),
+            ("{\"type\":\"ping\",\"a\":\"\u{1}\"}", BadJson),
+            (r#"{"type":"message","message":"\ud800"}"#, BadJson),
+            (r#"{"message":"x"}"#, MissingField),
+            (r#"{"type":"message"}"#, MissingField),
+            (r#"{"type":"join"}"#, MissingField),
+            (r#"{"type":7}"#, BadField),
+            (r#"{"type":"message","message":7}"#, BadField),
+            (
+                r#"{"type":"message","message":"x","room":"a","to":"b"}"#,
+                BadField,
+            ),
+            (r#"{"type":"join","room":"a","since":7}"#, BadField),
+            (
+                r#"{"type":"join","room":"a","since":{"epoch":"x","seq":9007199254740992}}"#,
+                BadField,
+            ),
+            (
+                r#"{"type":"join","room":"a","since":{"epoch":"x","seq":-1}}"#,
+                BadField,
+            ),
+            (
+                r#"{"type":"hello","version":1,"caps":"presence"}"#,
+                BadField,
+            ),
+            (r#"{"type":"names","room":"a","limit":0}"#, BadField),
+            (&long, BadField),
+            (r#"{"type":"dance"}"#, UnknownType),
+        ] {
+            assert_eq!(request(line).map(|_| ()), Err(code), "{line}");
+        }
+        assert_eq!(
+            Fields::parse(b"{\"a\":\"\xff\"}").unwrap_err().code,
+            BadUtf8
+        );
+    }
+
+    #[test]
+    fn nesting_is_counted_everywhere() {
+        let nest = |n: usize| {
+            format!(
+                r#"{{"type":"ping","x":{}{}}}"#,
+                "[".repeat(n),
+                "]".repeat(n)
+            )
+        };
+        assert!(request(&nest(DEPTH - 1)).is_ok());
+        assert_eq!(request(&nest(DEPTH)), Err(ErrorCode::BadJson));
+        assert_eq!(request(&nest(7000)), Err(ErrorCode::BadJson));
+    }
+
+    #[test]
+    fn hello_has_presence_unless_caps_say_otherwise() {
+        let presence = |line: &str| match request(line) {
+            Ok(Request::Hello(hello)) => hello.presence,
+            other => panic!("{other:?}"),
+        };
+        assert!(presence(r#"{"type":"hello","version":1}"#));
+        assert!(presence(
+            r#"{"type":"hello","version":1,"caps":["x","presence"]}"#
+        ));
+        assert!(!presence(r#"{"type":"hello","version":1,"caps":[]}"#));
+    }
+}
