@@ -1,0 +1,21 @@
+//! The stage: a daemon in a folder of its own, people with raw sockets, and patience.
+
+mod cast;
+mod chatctl;
+mod companion;
+mod config;
+mod daemon;
+mod full;
+mod http;
+mod metrics;
+mod patience;
+mod peer;
+
+pub(crate) use chatctl::Ctl;
+pub(crate) use companion::Companion;
+pub(crate) use config::Config;
+pub(crate) use daemon::{Daemon, program};
+pub(crate) use http::Answer;
+pub(crate) use metrics::Metrics;
+pub(crate) use patience::{alone, until, within};
+pub(crate) use peer::Peer;

@@ -1,0 +1,466 @@
+//! Each limit at its edge: the named error or ending, a counter, and nobody else delayed.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Config, Daemon, Peer, until};
+
+/// Two people who have nothing to do with it.
+struct Pair {
+    alice: Peer,
+    bob: Peer,
+}
+
+impl Pair {
+    async fn arrive(chat: &Daemon) -> Self {
+        let alice = chat.full_in("parlour", "alice").await;
+        Self {
+            alice,
+            bob: chat.full_in("parlour", "bob").await,
+        }
+    }
+
+    async fn goes_on_talking(&mut self) {
+        self.alice.publish("parlour", "as I was saying").await;
+        self.bob
+            .hears_message("parlour", "alice", "as I was saying")
+            .await;
+    }
+}
+
+/// A request of exactly so many bytes, padded where JSON does not mind.
+fn line_of(bytes: usize) -> String {
+    let (head, tail) = (r#"{"type":"ping","token":"t""#, "}");
+    format!(
+        "{head}{}{tail}",
+        " ".repeat(bytes - head.len() - tail.len())
+    )
+}
+
+#[tokio::test]
+async fn line() {
+    let chat = Daemon::start(Config::shipped().limit("line", "8KiB")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full("peer").await;
+    for bytes in [8 * 1024 - 1, 8 * 1024] {
+        peer.send(format!("{}\r\n", line_of(bytes)).as_bytes())
+            .await;
+        peer.hears_type("pong").await;
+    }
+    for bytes in [8 * 1024 + 1, 100 * 1024] {
+        peer.say(&line_of(bytes)).await;
+        peer.hears_error("line_too_long").await;
+    }
+    peer.hears_nothing_else().await;
+    chat.counts("chatd_messages_rejected_total", &["line_too_long"], 2.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn a_line_without_an_end_costs_no_memory_and_ends_in_a_close() {
+    const SENT: usize = 64 * 1024 * 1024;
+    let chat = Daemon::start(Config::shipped().limit("bad_lines", 10)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full("peer").await;
+    let before = chat.resident_bytes();
+    let block = vec![b'x'; 1024 * 1024];
+    for _ in 0..SENT / block.len() {
+        peer.send_if_open(&block).await;
+    }
+    let heard = peer.hears_out().await;
+    assert!(heard.len() <= 2, "one error and one bye: {heard:?}");
+    chat.counts("chatd_connections_closed_total", &["protocol_error"], 1.0)
+        .await;
+    assert!(
+        chat.resident_bytes() < before + 4 * 1024 * 1024,
+        "the line was kept"
+    );
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn message() {
+    let chat = Daemon::start(Config::shipped().limit("message", "100B")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full_in("lobby", "peer").await;
+    for text in ["x".repeat(99), "x".repeat(100), "ü".repeat(50)] {
+        peer.publish("lobby", &text).await;
+    }
+    for text in ["x".repeat(101), format!("x{}", "ü".repeat(50))] {
+        peer.request(
+            "message",
+            json!({ "room": "lobby", "message": text, "cid": "c" }),
+        )
+        .await;
+        let error = peer.hears_error("message_too_long").await;
+        assert_eq!(
+            (&error["limit"], &error["cid"]),
+            (&json!(100), &json!("c")),
+            "{error}"
+        );
+    }
+    chat.counts("chatd_messages_rejected_total", &["message_too_long"], 2.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn clients() {
+    let chat = Daemon::start(Config::shipped().limit("clients", 4).limit("listeners", 4)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let third = chat.full("third").await;
+    let _fourth = chat.full("fourth").await;
+    let mut fifth = chat.stranger().await;
+    fifth.hears_bye("server_full").await;
+    chat.counts("chatd_connections_refused_total", &["server_full"], 1.0)
+        .await;
+    pair.goes_on_talking().await;
+    drop(third);
+    until("the place is free again", async || {
+        let mut sixth = chat.stranger().await;
+        sixth
+            .send_if_open(b"{\"type\":\"hello\",\"version\":1,\"username\":\"sixth\"}\n")
+            .await;
+        let heard = sixth.line_or_end().await;
+        heard.filter(|line| line.contains(r#""type":"welcome""#))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn clients_per_address() {
+    let chat = Daemon::start(Config::shipped().limit("clients_per_address", 3)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let _third = chat.full("third").await;
+    chat.stranger()
+        .await
+        .hears_bye("too_many_connections")
+        .await;
+    chat.counts(
+        "chatd_connections_refused_total",
+        &["too_many_connections"],
+        1.0,
+    )
+    .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn connect_rate() {
+    let chat = Daemon::start(Config::shipped().limit("connect_rate", "5/3600s")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    for n in 0..3 {
+        chat.full(&format!("peer{n}")).await;
+    }
+    let bye = chat
+        .stranger()
+        .await
+        .hears_bye("too_many_connections")
+        .await;
+    assert_eq!(bye["reconnect"], true, "{bye}");
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn listeners() {
+    let chat = Daemon::start(Config::shipped().limit("listeners", 2)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut one = chat.listener().await;
+    let _two = chat.listener().await;
+    chat.stranger().await.hears_bye("server_full").await;
+    pair.goes_on_talking().await;
+    one.hello("one").await;
+    let _again = chat.listener().await;
+}
+
+#[tokio::test]
+async fn rooms_and_rooms_per_client() {
+    let chat = Daemon::start(
+        Config::shipped()
+            .limit("rooms", 4)
+            .limit("rooms_per_client", 2),
+    )
+    .await;
+    let mut pair = Pair::arrive(&chat).await; // lobby and parlour
+    let mut peer = chat.full("peer").await;
+    peer.join("a").await;
+    peer.join("b").await;
+    peer.request("join", json!({ "room": "parlour" })).await;
+    peer.hears_error("too_many_rooms").await;
+    let mut other = chat.full("other").await;
+    other.request("join", json!({ "room": "c" })).await;
+    other.hears_error("too_many_rooms").await;
+    other.join("a").await;
+    peer.ask("part", json!({ "room": "a" }), "parted").await;
+    peer.join("parlour").await;
+    chat.counts("chatd_messages_rejected_total", &["too_many_rooms"], 2.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn request_rate() {
+    let chat = Daemon::start(Config::shipped().limit("request_rate", "5/3600s")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full("peer").await;
+    for n in 0..5 {
+        peer.join(&format!("room{n}")).await;
+    }
+    peer.request("join", json!({ "room": "one-more", "label": "l" }))
+        .await;
+    let error = peer.hears_error("rate_limited").await;
+    assert!(
+        error["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0),
+        "{error}"
+    );
+    assert_eq!(error["label"], "l", "{error}");
+    peer.publish("room0", "messages to rooms are paced, not refused")
+        .await;
+    chat.counts("chatd_messages_rejected_total", &["rate_limited"], 1.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn unacked() {
+    let chat = Daemon::start(Config::roomy().limit("unacked", 2)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full_in("lobby", "peer").await;
+    for n in 0..200 {
+        peer.request("message", json!({ "message": "x", "cid": n.to_string() }))
+            .await;
+    }
+    let mut acks = 0;
+    while acks < 200 {
+        let object = peer.object().await;
+        if object["type"] == "ack" {
+            assert_eq!(object["cid"], acks.to_string(), "{object}");
+            acks += 1;
+        }
+    }
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn bad_lines() {
+    let chat = Daemon::start(Config::shipped().limit("bad_lines", 3)).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full("peer").await;
+    for _ in 0..2 {
+        peer.say("{").await;
+        peer.hears_error("bad_json").await;
+    }
+    peer.hears_nothing_else().await; // a good line: the count begins anew
+    for _ in 0..3 {
+        peer.say("{").await;
+        peer.hears_error("bad_json").await;
+    }
+    peer.hears_bye("protocol_error").await;
+    chat.counts("chatd_connections_closed_total", &["protocol_error"], 1.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn hello_timeout_is_absolute() {
+    let chat = Daemon::start(Config::shipped().limit("hello_timeout", "2s")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let silent = chat.listener().await;
+    let mut dripping = chat.stranger().await;
+    let begun = tokio::time::Instant::now();
+    let mut every = tokio::time::interval(Duration::from_millis(300));
+    until("the slow one is sent away", async || {
+        every.tick().await;
+        dripping.send_if_open(b"{").await;
+        let closed = chat
+            .metrics()
+            .await
+            .sum("chatd_connections_closed_total", &["hello_timeout"]);
+        (closed == 1.0).then_some(())
+    })
+    .await;
+    let took = begun.elapsed();
+    assert!(
+        (Duration::from_millis(1500)..Duration::from_secs(10)).contains(&took),
+        "{took:?}"
+    );
+    chat.row_of(&silent, |row| row["dialect"] == "none").await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn line_timeout() {
+    let chat = Daemon::start(Config::shipped().limit("line_timeout", "1s")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut peer = chat.full("peer").await;
+    peer.send(b"{\"type\":\"pi").await;
+    peer.hears_bye("line_timeout").await;
+    chat.counts("chatd_connections_closed_total", &["line_timeout"], 1.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn idle_timeout() {
+    let chat = Daemon::start(Config::shipped().limit("idle_timeout", "2s")).await;
+    let mut peer = chat.full("peer").await;
+    peer.hears_bye("idle_timeout").await;
+    chat.counts("chatd_connections_closed_total", &["idle_timeout"], 1.0)
+        .await;
+}
+
+#[tokio::test]
+async fn ping_timeout() {
+    let config = Config::shipped()
+        .limit("ping_interval", "1s")
+        .limit("ping_timeout", "1s");
+    let chat = Daemon::start(config).await;
+    let mut peer = chat.full("peer").await;
+    peer.hears_type("ping").await;
+    peer.hears_bye("ping_timeout").await;
+    chat.counts("chatd_connections_closed_total", &["ping_timeout"], 1.0)
+        .await;
+    let mut again = chat.full("peer").await;
+    again.hears_type("ping").await;
+}
+
+#[tokio::test]
+async fn write_stall() {
+    let config = Config::roomy()
+        .limit("write_stall", "1s")
+        .limit("socket_buffer", "8KiB");
+    let chat = Daemon::start(config).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut stuck = Peer::connect_narrow(chat.chat(), 4096).await;
+    stuck.hello("stuck").await;
+    stuck.join("parlour").await;
+    until("the stuck one is sent away", async || {
+        pair.goes_on_talking().await;
+        for _ in 0..20 {
+            pair.alice
+                .request(
+                    "message",
+                    json!({ "room": "parlour", "message": "x".repeat(3000) }),
+                )
+                .await;
+        }
+        for peer in [&mut pair.alice, &mut pair.bob] {
+            let mut heard = 0;
+            while heard < 20 {
+                heard += usize::from(peer.object().await["type"] == "message");
+            }
+        }
+        while pair.alice.ask_pong().await != "pong" {}
+        let closed = chat
+            .metrics()
+            .await
+            .sum("chatd_connections_closed_total", &["slow_consumer"]);
+        (closed == 1.0).then_some(())
+    })
+    .await;
+    let mut again = chat.full("stuck").await;
+    again.hears_nothing_else().await;
+}
+
+impl Peer {
+    /// Reads over acks up to the answer of a ping.
+    async fn ask_pong(&mut self) -> String {
+        self.request("ping", json!({})).await;
+        loop {
+            let object = self.object().await;
+            if object["type"] != "ack" {
+                return object["type"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn outbox_of_replies() {
+    let config = Config::roomy()
+        .limit("outbox", "16KiB")
+        .limit("socket_buffer", "8KiB")
+        .limit("write_stall", "3s");
+    let chat = Daemon::start(config).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut deaf = Peer::connect_narrow(chat.chat(), 4096).await;
+    deaf.hello("deaf").await;
+    let pings = format!("{{\"type\":\"ping\",\"token\":\"{}\"}}\n", "x".repeat(60)).repeat(20_000);
+    deaf.send_for(pings.as_bytes(), Duration::from_secs(10))
+        .await;
+    chat.counts("chatd_connections_closed_total", &["slow_consumer"], 1.0)
+        .await;
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn outbox_of_private_messages() {
+    let config = Config::roomy()
+        .limit("outbox", "16KiB")
+        .limit("socket_buffer", "8KiB")
+        .limit("write_stall", "300s");
+    let chat = Daemon::start(config).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut deaf = Peer::connect_narrow(chat.chat(), 4096).await;
+    deaf.hello("deaf").await;
+    let mut acked = 0;
+    let busy = until("the recipient is busy", async || {
+        let fields = json!({ "to": "deaf", "message": "x".repeat(1000), "cid": acked.to_string() });
+        pair.alice.request("message", fields).await;
+        let answer = pair.alice.object().await;
+        acked += u64::from(answer["type"] == "ack");
+        (answer["type"] == "error").then_some(answer)
+    })
+    .await;
+    assert_eq!(busy["code"], "recipient_busy", "{busy}");
+    chat.row_of(&deaf, |_| true).await;
+    for n in 0..acked {
+        let message = deaf.hears_type("message").await;
+        assert_eq!(
+            message["cid"],
+            n.to_string(),
+            "what was acknowledged arrives: {message}"
+        );
+    }
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn dedup_entries_and_age() {
+    let say = async |peer: &mut Peer, cid: &str| {
+        peer.request(
+            "message",
+            json!({ "room": "den", "message": "x", "cid": cid }),
+        )
+        .await;
+        loop {
+            let object = peer.object().await;
+            if object["type"] == "ack" {
+                return object["duplicate"] == true;
+            }
+        }
+    };
+    let chat = Daemon::start(Config::roomy().limit("dedup_entries", 100)).await;
+    let mut alice = chat.full_in("den", "alice").await;
+    assert!(!say(&mut alice, "first").await);
+    assert!(say(&mut alice, "first").await, "remembered");
+    let mut n = 0;
+    until("the first id is forgotten", async || {
+        for _ in 0..100 {
+            n += 1;
+            say(&mut alice, &format!("later{n}")).await;
+        }
+        (!say(&mut alice, "first").await).then_some(())
+    })
+    .await;
+
+    let chat = Daemon::start(Config::roomy().limit("dedup_age", "1s")).await;
+    let mut alice = chat.full_in("den", "alice").await;
+    assert!(!say(&mut alice, "first").await);
+    until("the id is too old", async || {
+        (!say(&mut alice, "first").await).then_some(())
+    })
+    .await;
+}

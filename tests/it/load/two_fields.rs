@@ -1,0 +1,242 @@
+//! A recording client of the basic or the text dialect.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::client::{Lines, Read, Stall};
+use super::recorder::{Clock, Recorder};
+use crate::checker::{Dialect, Event, Log, id_of};
+use crate::harness::within;
+
+/// How it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Two fields.
+    Basic,
+    /// Plain lines.
+    Text,
+}
+
+/// A client of the default room, on one connection to the end.
+pub(crate) struct TwoFields {
+    /// Its name.
+    pub(crate) username: String,
+    /// Stops its reading.
+    pub(crate) stall: Stall,
+    voice: Voice,
+    room: String,
+    record: Recorder,
+    mind: Arc<Mind>,
+    write: OwnedWriteHalf,
+    _reader: JoinSet<()>,
+    said: u64,
+}
+
+#[derive(Default)]
+struct Mind {
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    last: String,
+    closed: bool,
+}
+
+impl TwoFields {
+    /// Connects, and is listening when `room` (the default room) is heard.
+    pub(crate) async fn arrive(
+        server: SocketAddr,
+        clock: &Clock,
+        voice: Voice,
+        room: &str,
+        username: &str,
+    ) -> Self {
+        let record = Recorder::new(clock, username, Dialect::TwoFields);
+        let (stall, mind) = (Stall::new(), Arc::new(Mind::default()));
+        record.note(Event::Connected);
+        let (lines, write) = Lines::connect(server, &stall).await;
+        let mut reader = JoinSet::new();
+        reader.spawn(listen(
+            lines,
+            record.clone(),
+            Arc::clone(&mind),
+            voice,
+            room.to_owned(),
+        ));
+        let (username, room) = (username.to_owned(), room.to_owned());
+        let mut client = Self {
+            username,
+            stall,
+            voice,
+            room,
+            record,
+            mind,
+            write,
+            _reader: reader,
+            said: 0,
+        };
+        if voice == Voice::Text {
+            client
+                .write(&format!("/nick {}", client.username.clone()))
+                .await;
+        }
+        client
+    }
+
+    /// Says something; nobody answers.
+    pub(crate) async fn publish(&mut self) -> String {
+        self.said += 1;
+        let id = format!("{}-{}", self.username, self.said);
+        let text = format!(
+            "{id} is what {} said{}",
+            self.username,
+            " and more".repeat(8)
+        );
+        self.record.note(Event::Send {
+            room: self.room.clone(),
+            text: text.clone(),
+        });
+        let line = match self.voice {
+            Voice::Basic => json!({ "username": self.username, "message": text }).to_string(),
+            Voice::Text => text,
+        };
+        self.write(&line).await;
+        id
+    }
+
+    async fn write(&mut self, line: &str) {
+        let line = format!("{line}\n");
+        let _ = within("the server reads", self.write.write_all(line.as_bytes())).await;
+    }
+
+    /// Waits until it has heard the message with this id.
+    pub(crate) async fn wait_heard(&self, id: &str) {
+        within(&format!("{} hears {id}", self.username), async {
+            loop {
+                let news = self.mind.news.notified();
+                let state = self.mind.state.lock().unwrap().last == id;
+                if state || self.mind.state.lock().unwrap().closed {
+                    return;
+                }
+                news.await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) async fn wait_end(&self) {
+        within("the end", async {
+            loop {
+                let news = self.mind.news.notified();
+                if self.mind.state.lock().unwrap().closed {
+                    return;
+                }
+                news.await;
+            }
+        })
+        .await;
+    }
+
+    /// The log, at the end of the play.
+    pub(crate) fn into_log(self) -> Log {
+        self.record.into_log()
+    }
+}
+
+async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, voice: Voice, room: String) {
+    let mut scratch = Vec::new();
+    loop {
+        let event = match lines.next(&mut scratch).await {
+            Read::End => Some(Event::Closed),
+            Read::Garbled(line) => Some(Event::Garbled(line)),
+            Read::Line(line) => match voice {
+                Voice::Basic => basic(line, &room),
+                Voice::Text => text(line, &room),
+            },
+        };
+        let Some(event) = event else { continue };
+        let is_end = event == Event::Closed;
+        {
+            let mut state = mind.state.lock().unwrap();
+            state.closed = is_end;
+            if let Event::Heard { text, .. } = &event {
+                state.last = id_of(text).to_owned();
+            }
+        }
+        record.note(event);
+        mind.news.notify_waiters();
+        if is_end {
+            return;
+        }
+    }
+}
+
+/// Exactly two fields, in this order, or it is garbled.
+fn basic(line: &str, room: &str) -> Option<Event> {
+    let garbled = || Some(Event::Garbled(line.to_owned()));
+    let Ok(object) = serde_json::from_str::<Value>(line) else {
+        return garbled();
+    };
+    let fields = (object["username"].as_str(), object["message"].as_str());
+    let (Some(username), Some(text)) = fields else {
+        return garbled();
+    };
+    if line
+        != format!(
+            r#"{{"username":{},"message":{}}}"#,
+            json!(username),
+            json!(text)
+        )
+    {
+        return garbled();
+    }
+    if username == "chatd" {
+        return Some(notice(text, room));
+    }
+    Some(heard(room, username, text))
+}
+
+/// `<name> text`; notices begin with `*` or `!`.
+fn text(line: &str, room: &str) -> Option<Event> {
+    if let Some((username, text)) = line
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once("> "))
+    {
+        return Some(heard(room, username, text));
+    }
+    line.contains("skipped").then(|| notice(line, room))
+}
+
+fn heard(room: &str, username: &str, text: &str) -> Event {
+    let (room, username, text) = (room.to_owned(), username.to_owned(), text.to_owned());
+    Event::Heard {
+        room,
+        seq: None,
+        id: None,
+        username,
+        text,
+    }
+}
+
+fn notice(text: &str, room: &str) -> Event {
+    let count = text.split(' ').find_map(|word| word.parse().ok());
+    match count {
+        Some(count) if text.contains("skipped") => Event::Skipped {
+            room: room.to_owned(),
+            count,
+        },
+        _ => Event::Bye {
+            code: text.to_owned(),
+        },
+    }
+}

@@ -1,0 +1,159 @@
+//! Metrics, liveness and readiness, as a scraper and a person with curl see them.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{Answer, Config, Daemon, Metrics, alone};
+
+/// Names that dashboards rely on.
+const NAMES: &str = "chatd_build_info chatd_phase chatd_connections_accepted_total \
+    chatd_connections_refused_total chatd_connections chatd_connections_closed_total \
+    chatd_messages_received_total chatd_messages_rejected_total chatd_deliveries_total \
+    chatd_gaps_total chatd_gap_messages_total chatd_network_received_bytes_total \
+    chatd_network_sent_bytes_total chatd_rooms chatd_room_members \
+    chatd_config_reloads_total process_open_fds process_resident_memory_bytes \
+    process_start_time_seconds";
+
+fn families(metrics: &Metrics) -> BTreeSet<String> {
+    metrics
+        .names()
+        .iter()
+        .map(|series| series.split('{').next().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn everything_is_registered_at_zero_from_the_start() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let metrics = chat.metrics().await;
+    let families = families(&metrics);
+    for name in NAMES.split_whitespace() {
+        assert!(families.contains(name), "{name} is not among {families:?}");
+    }
+    for series in metrics.names() {
+        assert!(
+            series.starts_with("chatd_") || series.starts_with("process_"),
+            "{series}"
+        );
+    }
+    let zero = [
+        "chatd_connections_closed_total",
+        "chatd_messages_rejected_total",
+        "chatd_gaps_total",
+    ];
+    for name in zero {
+        assert_eq!(metrics.sum(name, &[]), 0.0, "{name}");
+    }
+    for reason in [
+        "kicked",
+        "slow_consumer",
+        "server_shutdown",
+        "protocol_error",
+        "peer_closed",
+    ] {
+        let reason = format!("reason=\"{reason}\"");
+        assert_eq!(
+            metrics.value("chatd_connections_closed_total", &[&reason]),
+            0.0
+        );
+    }
+    for reason in ["bad_json", "line_too_long", "rate_limited", "nick_in_use"] {
+        let reason = format!("reason=\"{reason}\"");
+        assert_eq!(
+            metrics.value("chatd_messages_rejected_total", &[&reason]),
+            0.0
+        );
+    }
+    assert_eq!(metrics.value("chatd_phase", &["phase=\"ready\""]), 1.0);
+    assert_eq!(metrics.sum("chatd_phase", &[]), 1.0);
+    assert_eq!(metrics.sum("chatd_build_info", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let mut alice = chat.full_in("den", "alice").await;
+    let mut bob = chat.full_in("den", "bob").await;
+    for _ in 0..10 {
+        alice.publish("den", "hi").await;
+    }
+    for _ in 0..10 {
+        bob.hears_message("den", "alice", "hi").await;
+    }
+    chat.counts("chatd_connections_accepted_total", &[], 2.0)
+        .await;
+    chat.counts("chatd_connections", &[], 2.0).await;
+    chat.counts("chatd_messages_received_total", &["room"], 10.0)
+        .await;
+    chat.counts("chatd_deliveries_total", &[], 20.0).await;
+    chat.counts("chatd_room_members", &[], 2.0).await;
+    let metrics = chat.metrics().await;
+    assert!(metrics.sum("chatd_network_received_bytes_total", &[]) > 400.0);
+    assert!(metrics.sum("chatd_network_sent_bytes_total", &[]) > 2000.0);
+    drop(bob);
+    chat.counts("chatd_connections", &[], 1.0).await;
+    chat.counts("chatd_room_members", &[], 1.0).await;
+}
+
+#[tokio::test]
+async fn the_number_of_series_does_not_depend_on_the_clients() {
+    let _alone = alone().await;
+    let chat = Daemon::start(Config::roomy().limit("listeners", 2000)).await;
+    let mut people = vec![chat.full_in("room0", "person0").await];
+    let series = |metrics: &Metrics| -> BTreeSet<String> {
+        metrics.names().into_iter().map(str::to_owned).collect()
+    };
+    let one = series(&chat.metrics().await);
+    for n in 1..1000 {
+        people.push(
+            chat.full_in(&format!("room{}", n % 100), &format!("person{n}"))
+                .await,
+        );
+    }
+    people[7].publish("room7", "hi").await;
+    let thousand = series(&chat.metrics().await);
+    let news: Vec<&String> = thousand.symmetric_difference(&one).collect();
+    assert!(news.is_empty(), "{news:?}");
+    let named: Vec<&String> = thousand
+        .iter()
+        .filter(|series| series.contains("person"))
+        .collect();
+    assert!(named.is_empty(), "client text in a label: {named:?}");
+}
+
+#[tokio::test]
+async fn health_and_the_front_page_answer_and_nothing_else_does() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let address = chat.metrics_address();
+    let status = async |path: &str, host: &str| Answer::get(address, path, host).await.status;
+    for path in ["/livez", "/readyz", "/metrics", "/"] {
+        assert_eq!(status(path, "127.0.0.1").await, 200, "{path}");
+    }
+    assert_eq!(status("/livez", "localhost").await, 200);
+    assert_eq!(status("/livez", "[::1]:9687").await, 200);
+    for path in ["/nothing", "/metrics/", "//metrics", "/../etc/passwd"] {
+        assert_eq!(status(path, "127.0.0.1").await, 404, "{path}");
+    }
+    let metrics = Answer::get(address, "/metrics", "127.0.0.1").await;
+    let kind = metrics
+        .headers
+        .iter()
+        .find(|header| header.starts_with("content-type:"))
+        .unwrap();
+    assert_eq!(kind, "content-type: text/plain; version=0.0.4");
+
+    let post = "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    assert_eq!(Answer::to(address, post).await.status, 405);
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_cannot_ask() {
+    let chat =
+        Daemon::start(Config::shipped().set("metrics.hosts", vec!["chat.example.org"])).await;
+    let address = chat.metrics_address();
+    let status = async |host: &str| Answer::get(address, "/metrics", host).await.status;
+    assert_eq!(status("evil.example").await, 421);
+    assert_eq!(status("localhost.evil.example").await, 421);
+    assert_eq!(status("127.0.0.1.evil.example:9687").await, 421);
+    assert_eq!(status("chat.example.org").await, 200);
+    assert_eq!(status("chat.example.org:9687").await, 200);
+}
