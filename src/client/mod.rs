@@ -15,6 +15,7 @@ pub mod address;
 pub mod args;
 pub mod backoff;
 mod basic;
+mod clock;
 pub mod command;
 pub mod connection;
 pub mod conversation;

@@ -370,6 +370,9 @@ impl Conversation {
         self.asked.clear();
         self.rooms.iter_mut().for_each(rooms::Room::left_behind);
         self.outbox.unsend();
+        if self.finishing.is_some() && !self.settings.unattended {
+            return self.end_early();
+        }
         self.actions.push_back(Action::Retry { cause, after });
     }
 

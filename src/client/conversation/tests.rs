@@ -605,6 +605,17 @@ fn quitting_without_a_connection_says_what_was_not_said() {
 }
 
 #[test]
+fn who_wants_to_leave_does_not_come_back() {
+    let mut play = Play::in_lobby();
+    play.types("hi");
+    play.types("/quit");
+    assert_eq!(
+        play.is_cut_off(),
+        [r#"Done Some("1 of your messages were not sent")"#]
+    );
+}
+
+#[test]
 fn a_server_that_never_says_welcome_is_named_as_such() {
     let mut play = Play::new(|_| {});
     play.connect();
