@@ -21,6 +21,8 @@ struct State {
     text: String,
     /// Lines that the runtime has carried out.
     settled: u64,
+    /// There is nobody to wait for any more.
+    closed: bool,
 }
 
 impl Prompt {
@@ -36,7 +38,8 @@ impl Prompt {
 
     /// For the editor: the prompt after so many lines, or what it is when patience ends.
     pub(super) fn after(&self, lines: u64) -> String {
-        let waiting = |state: &mut State| state.settled < lines || state.text.is_empty();
+        let waiting =
+            |state: &mut State| !state.closed && (state.settled < lines || state.text.is_empty());
         let (state, _) = self
             .settled
             .wait_timeout_while(self.lock(), PATIENCE, waiting)
@@ -46,6 +49,12 @@ impl Prompt {
         } else {
             state.text.clone()
         }
+    }
+
+    /// The runtime has ended: nobody waits for it any more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.settled.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use rexpect::process::PtyProcess;
+use rexpect::process::{PtyProcess, Signal};
 use tempfile::TempDir;
 
 use crate::server::PATIENCE;
@@ -35,8 +35,7 @@ struct Shown {
 }
 
 pub(crate) struct Screen {
-    // Killed when it goes.
-    _process: PtyProcess,
+    process: PtyProcess,
     keys: File,
     shown: Arc<(Mutex<Shown>, Condvar)>,
     pub(crate) home: Arc<TempDir>,
@@ -64,13 +63,12 @@ impl Screen {
         command
             .env("HOME", home.path())
             .env("TERM", "xterm-256color");
-        let mut process = PtyProcess::new(command).unwrap();
-        process.set_kill_timeout(Some(2000));
+        let process = PtyProcess::new(command).unwrap();
         let keys = process.get_file_handle().unwrap();
         let shown = Arc::new((Mutex::new(Shown::default()), Condvar::new()));
         watch(process.get_file_handle().unwrap(), Arc::clone(&shown));
         Self {
-            _process: process,
+            process,
             keys,
             shown,
             home,
@@ -158,6 +156,13 @@ impl Screen {
             .status()
             .unwrap();
         assert!(status.success());
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // The shell does not heed anything milder; the client goes with its terminal.
+        drop(self.process.kill(Signal::SIGKILL));
     }
 }
 
