@@ -225,6 +225,9 @@ impl Driver {
     }
 
     fn show(&mut self, item: &Item) {
+        if let Some(prompt) = &self.front.prompt {
+            prompt.people.meet(item);
+        }
         let own = matches!(item, Item::Failure { .. } | Item::Status(_) | Item::Help);
         if !self.run.json || own || self.run.renderer.audience != Audience::Person {
             self.front.paper.print(self.run.renderer.render(item));

@@ -24,6 +24,7 @@ pub mod exit;
 mod front;
 pub mod item;
 pub mod palette;
+mod people;
 mod pipe;
 pub mod program;
 mod prompt;

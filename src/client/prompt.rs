@@ -6,12 +6,16 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::people::People;
+
 /// How long the editor waits for the server's answer to what was typed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
+    /// For completion.
+    pub(super) people: People,
     state: Mutex<State>,
     settled: Condvar,
 }

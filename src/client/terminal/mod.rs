@@ -13,6 +13,7 @@ mod editor;
 mod gate;
 mod history;
 mod printer;
+mod watch;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
