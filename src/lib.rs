@@ -7,9 +7,12 @@
 //! Normative for the chat protocol is [`wire`]; every bound of the daemon is a field of
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
+pub mod admin;
+pub mod build;
 pub mod client;
 pub mod close;
 pub mod config;
+pub mod control;
 pub mod escape;
 pub mod event;
 pub mod fault;
@@ -22,7 +25,10 @@ pub mod meter;
 pub mod name;
 pub mod pace;
 pub mod phase;
+pub mod places;
+pub mod rpc;
 #[cfg(feature = "test-faults")]
 pub mod sabotage;
 pub mod session;
+pub mod telemetry;
 pub mod wire;

@@ -140,6 +140,7 @@ impl Ticket {
 pub struct Mailbox {
     notes: Mutex<Vec<Note>>,
     arrived: Notify,
+    taken: Notify,
 }
 
 impl Mailbox {
@@ -155,6 +156,16 @@ impl Mailbox {
     /// Takes everything out, in the order of posting.
     pub fn take(&self, into: &mut Vec<Note>) {
         into.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.taken.notify_waiters();
+    }
+
+    /// Wakes the lane and waits until it has emptied its box: a lane that lives does so in its
+    /// next turn.
+    pub async fn answers(&self) {
+        let mut taken = std::pin::pin!(self.taken.notified());
+        taken.as_mut().enable();
+        self.arrived.notify_one();
+        taken.await;
     }
 
     /// Waits until something was posted since the last wait.

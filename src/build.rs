@@ -1,0 +1,19 @@
+//! Which program this is.
+
+/// What identifies a binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The version of the package.
+    pub version: &'static str,
+    /// The commit that it was built from; `unknown` outside a checkout.
+    pub revision: &'static str,
+    /// The compiler.
+    pub rustc: &'static str,
+}
+
+/// This binary.
+pub const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: env!("CHATD_REVISION"),
+    rustc: env!("CHATD_RUSTC"),
+};

@@ -1,0 +1,102 @@
+//! Ending sessions.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Control, Filter, Refused};
+use crate::close::CloseReason;
+use crate::hub::Card;
+
+/// So many of the sessions are named in the report; the rest is only counted.
+const NAMED: usize = 100;
+/// Longest reason, in bytes: it has to fit into a `bye`.
+const LONGEST_REASON: usize = 500;
+
+/// Whom to kick, and what to tell them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KickOrder {
+    /// Whom. Nothing said is an error, not everyone.
+    pub filter: Filter,
+    /// What they read in their `bye`.
+    pub reason: Option<String>,
+    /// Only say who it would be.
+    pub dry_run: bool,
+    /// It is meant even if it fits more than one.
+    pub many: bool,
+}
+
+/// Who was kicked.
+#[derive(Clone, Debug, Serialize)]
+pub struct KickReport {
+    /// How many.
+    pub kicked: usize,
+    /// Whether it was only a question.
+    pub dry_run: bool,
+    /// Who; at most 100 of them.
+    pub clients: Vec<Kicked>,
+}
+
+/// One who was kicked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kicked {
+    /// The session's id.
+    pub id: u64,
+    /// What it was called.
+    pub username: Option<String>,
+    /// Where it came from.
+    pub addr: String,
+}
+
+impl Control {
+    /// Ends the sessions that fit. Each lane does it in its next turn.
+    ///
+    /// # Errors
+    /// Nobody fits; several do and `many` was not said; nothing was said at all.
+    pub fn kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
+        if order.filter.is_empty() {
+            let sentence =
+                "say whom to kick: an id, a name, an address range, a room or an idle time";
+            return Err(Refused::Invalid(sentence.to_owned()));
+        }
+        let reason = order.reason.as_deref();
+        if reason.is_some_and(|text| text.len() > LONGEST_REASON) {
+            return Err(Refused::Invalid(format!(
+                "a reason has at most {LONGEST_REASON} bytes"
+            )));
+        }
+        let mut cards = self.matching(&order.filter);
+        cards.sort_unstable_by_key(|card| card.id);
+        match cards.len() {
+            0 => return Err(Refused::NoMatch("no client fits".to_owned())),
+            1 => {}
+            _ if order.many || order.dry_run => {}
+            n => {
+                return Err(Refused::Unconfirmed(format!(
+                    "{n} clients fit; confirm to kick them all"
+                )));
+            }
+        }
+        if !order.dry_run {
+            cards
+                .iter()
+                .for_each(|card| card.close(CloseReason::Kicked, reason.map(Box::from)));
+        }
+        Ok(KickReport {
+            kicked: cards.len(),
+            dry_run: order.dry_run,
+            clients: cards.iter().take(NAMED).map(Kicked::of).collect(),
+        })
+    }
+}
+
+impl Kicked {
+    fn of(card: &Arc<Card>) -> Self {
+        Self {
+            id: card.id.0,
+            username: card.text().nick.map(|nick| nick.to_string()),
+            addr: card.addr.to_string(),
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Reading the configuration again: all or nothing, and every key accounted for.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+use super::{Control, lock};
+use crate::config::{self, Change, Fault, Faults, Loaded};
+use crate::limits::Limits;
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReloadReport {
+    /// The file that was read, if one was.
+    pub file: Option<PathBuf>,
+    /// Keys that have another value from now on.
+    pub applied: Vec<Change>,
+    /// Keys that differ from what runs and take a restart.
+    pub needs_restart: Vec<Change>,
+    /// How many keys are as they were.
+    pub unchanged: usize,
+}
+
+impl ReloadReport {
+    /// The word for log, metric and status.
+    pub fn outcome(&self) -> Outcome {
+        match (self.needs_restart.is_empty(), self.applied.is_empty()) {
+            (false, _) => Outcome::RestartRequired,
+            (true, false) => Outcome::Applied,
+            (true, true) => Outcome::Unchanged,
+        }
+    }
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something changed, and nothing is left to do.
+    Applied,
+    /// Nothing differs.
+    Unchanged,
+    /// Something differs that takes a restart.
+    RestartRequired,
+    /// Something is wrong, and nothing has changed.
+    Rejected,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [
+        Self::Applied,
+        Self::Unchanged,
+        Self::RestartRequired,
+        Self::Rejected,
+    ];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::RestartRequired => "restart_required",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Why nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Everything that is wrong.
+    pub faults: Vec<FaultRow>,
+    /// How many that is, those included that are not listed.
+    pub total: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FaultRow {
+    /// Where: `FILE:LINE:COLUMN`, a variable, a flag.
+    pub place: String,
+    /// The key that it is about.
+    pub key: Option<String>,
+    /// What is wrong and what to write instead.
+    pub message: String,
+    /// All of it, on one line.
+    pub headline: String,
+    /// All of it with the line of the file and a mark below; several lines.
+    pub text: String,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self
+            .faults
+            .first()
+            .map_or("no reason was given", |fault| &fault.headline);
+        match self.total {
+            0 | 1 => f.write_str(first),
+            n => write!(f, "{first} (and {} more)", n - 1),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+impl From<&Fault> for FaultRow {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            place: fault.origin.to_string(),
+            key: fault.key.clone(),
+            message: fault.message.clone(),
+            headline: fault.headline(),
+            text: fault.to_string(),
+        }
+    }
+}
+
+impl From<&Faults> for Rejected {
+    fn from(faults: &Faults) -> Self {
+        Self {
+            faults: faults.iter().map(FaultRow::from).collect(),
+            total: faults.len(),
+        }
+    }
+}
+
+impl Rejected {
+    /// The file is well formed and does not fit this machine.
+    fn unfit(sentence: String) -> Self {
+        let fault = FaultRow {
+            place: String::new(),
+            key: None,
+            message: sentence.clone(),
+            headline: sentence.clone(),
+            text: sentence,
+        };
+        Self {
+            faults: vec![fault],
+            total: 1,
+        }
+    }
+}
+
+/// What reloads there have been.
+#[derive(Debug)]
+pub(super) struct History {
+    /// One at a time.
+    turn: tokio::sync::Mutex<()>,
+    counts: [AtomicU64; Outcome::ALL.len()],
+    last: Mutex<Last>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) outcome: Option<Outcome>,
+    /// When a load was last good, in milliseconds since 1970 UTC.
+    pub(super) good_ms: i64,
+    /// Keys that take a restart, as of the last good load.
+    pub(super) pending: Vec<&'static str>,
+}
+
+impl History {
+    pub(super) fn new(now_ms: i64) -> Self {
+        Self {
+            turn: tokio::sync::Mutex::default(),
+            counts: Default::default(),
+            last: Mutex::new(Last {
+                outcome: None,
+                good_ms: now_ms,
+                pending: Vec::new(),
+            }),
+        }
+    }
+
+    pub(super) fn last(&self) -> Last {
+        lock(&self.last).clone()
+    }
+
+    fn note(&self, outcome: Outcome) {
+        self.counts[outcome as usize].fetch_add(1, Relaxed);
+        lock(&self.last).outcome = Some(outcome);
+    }
+}
+
+impl Control {
+    /// Reads the sources again and applies every key that needs no restart, or changes nothing at
+    /// all. The log tells the same as the answer.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the new configuration.
+    pub async fn reload(&self) -> Result<ReloadReport, Rejected> {
+        let _turn = self.0.reloads.turn.lock().await;
+        let result = match self.read_again().await {
+            Ok(new) => self.adopt(&new),
+            Err(rejected) => Err(rejected),
+        };
+        match &result {
+            Ok(report) => self.note_reloaded(report),
+            Err(rejected) => self.note_rejected(rejected),
+        }
+        result
+    }
+
+    /// Reloads by outcome, in a fixed order.
+    pub fn reload_counts(&self) -> Vec<(&'static str, u64)> {
+        let count = |outcome: Outcome| self.0.reloads.counts[outcome as usize].load(Relaxed);
+        Outcome::ALL
+            .map(|outcome| (outcome.as_str(), count(outcome)))
+            .into()
+    }
+
+    /// Whether the last load or reload was good.
+    pub fn last_load_was_good(&self) -> bool {
+        self.0.reloads.last().outcome != Some(Outcome::Rejected)
+    }
+
+    /// When a load was last good, in milliseconds since 1970 UTC.
+    pub fn last_good_load_ms(&self) -> i64 {
+        self.0.reloads.last().good_ms
+    }
+
+    /// Keys that take a restart, as of the last good load.
+    pub fn pending_restart_keys(&self) -> Vec<&'static str> {
+        self.0.reloads.last().pending
+    }
+
+    /// On a thread that may wait: the file may lie on a slow disk.
+    async fn read_again(&self) -> Result<Loaded, Rejected> {
+        let sources = self.0.sources.clone();
+        let read = tokio::task::spawn_blocking(move || config::load(&sources)).await;
+        match read {
+            Ok(loaded) => loaded.map_err(|faults| Rejected::from(&faults)),
+            Err(error) => Err(Rejected::unfit(format!(
+                "reading the configuration failed: {error}"
+            ))),
+        }
+    }
+
+    /// Everything that can fail comes before everything that changes.
+    fn adopt(&self, new: &Loaded) -> Result<ReloadReport, Rejected> {
+        let old = self.live();
+        let merged = old.merge_hot(new);
+        let limits: Limits = (self.0.fit_limits)(&merged).map_err(Rejected::unfit)?;
+        if merged.config.log.level != old.config.log.level {
+            (self.0.log.set_level)(&merged.config.log.level).map_err(Rejected::unfit)?;
+        }
+        if limits != *self.0.hub.limits() {
+            self.0.hub.set_limits(limits);
+        }
+        let changes = config::diff(&old.config, &new.config);
+        let unchanged = config::rows(&old).len() - changes.len();
+        let (applied, needs_restart) = changes.into_iter().partition(|change| change.hot);
+        *lock(&self.0.live) = merged;
+        Ok(ReloadReport {
+            file: new.file.clone(),
+            applied,
+            needs_restart,
+            unchanged,
+        })
+    }
+
+    fn note_reloaded(&self, report: &ReloadReport) {
+        let outcome = report.outcome();
+        self.0.reloads.note(outcome);
+        {
+            let mut last = lock(&self.0.reloads.last);
+            last.good_ms = (self.0.hub.clock)();
+            last.pending = report
+                .needs_restart
+                .iter()
+                .map(|change| change.key)
+                .collect();
+        }
+        for change in &report.applied {
+            let Change { key, old, new, .. } = change;
+            tracing::info!(
+                event = "config.changed",
+                key,
+                old,
+                new,
+                "a key has another value"
+            );
+        }
+        for change in &report.needs_restart {
+            let Change { key, old, new, .. } = change;
+            tracing::warn!(
+                event = "config.needs_restart",
+                key,
+                old,
+                new,
+                "a key differs and takes a restart"
+            );
+        }
+        tracing::info!(
+            event = "config.reloaded",
+            result = outcome.as_str(),
+            applied = report.applied.len() as u64,
+            needs_restart = report.needs_restart.len() as u64,
+            "the configuration was read again"
+        );
+    }
+
+    fn note_rejected(&self, rejected: &Rejected) {
+        self.0.reloads.note(Outcome::Rejected);
+        for fault in &rejected.faults {
+            tracing::error!(event = "config.fault", "{}", fault.headline);
+        }
+        tracing::error!(
+            event = "config.rejected",
+            faults = rejected.total as u64,
+            "the configuration was not reloaded: nothing has changed"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::control::stage::Stage;
+
+    #[tokio::test]
+    async fn a_good_file_is_applied_and_what_takes_a_restart_is_named() {
+        let stage = Stage::with_file("[limits]\nmessage = \"4000B\"\n");
+        let report = stage.control.reload().await.unwrap();
+        assert_eq!((report.applied.len(), report.needs_restart.len()), (0, 0));
+        assert_eq!(report.outcome().as_str(), "unchanged");
+
+        let text =
+            "[limits]\nmessage = \"2000B\"\n[log]\nlevel = \"debug\"\n[server]\nname = \"a\"\n";
+        fs::write(stage.file(), text).unwrap();
+        let report = stage.control.reload().await.unwrap();
+        let keys: Vec<_> = report.applied.iter().map(|change| change.key).collect();
+        assert_eq!(keys, ["log.level", "limits.message"]);
+        assert_eq!(report.needs_restart[0].key, "server.name");
+        assert_eq!(stage.control.hub().limits().message, 2000);
+        assert_eq!(stage.levels(), ["debug"]);
+        assert_eq!(stage.control.pending_restart_keys(), ["server.name"]);
+        assert_eq!(stage.control.live().config.server.name, "chatd");
+    }
+
+    #[tokio::test]
+    async fn one_fault_and_nothing_changes() {
+        let stage = Stage::with_file("");
+        let text = "[limits]\nmessage = \"2000B\"\nlin = 3\n[log]\nlevel = \"debug\"\n";
+        fs::write(stage.file(), text).unwrap();
+        let rejected = stage.control.reload().await.unwrap_err();
+        let place = format!("{}:3:1", stage.file().display());
+        assert_eq!(rejected.faults[0].place, place);
+        assert!(rejected.to_string().contains("limits.lin"), "{rejected}");
+        assert_eq!(stage.control.hub().limits().message, 4000);
+        assert_eq!(stage.levels(), [""; 0]);
+        assert!(!stage.control.last_load_was_good());
+        let count = |word| {
+            stage
+                .control
+                .reload_counts()
+                .into_iter()
+                .find(|(w, _)| *w == word)
+        };
+        assert_eq!(count("rejected"), Some(("rejected", 1)));
+        fs::write(stage.file(), "").unwrap();
+        stage.control.reload().await.unwrap();
+        assert!(stage.control.last_load_was_good());
+    }
+
+    #[tokio::test]
+    async fn limits_that_do_not_fit_the_machine_change_nothing() {
+        let stage = Stage::with_file("");
+        let text = "[limits]\nclients = 1000000\n[log]\nlevel = \"debug\"\n";
+        fs::write(stage.file(), text).unwrap();
+        let rejected = stage.control.reload().await.unwrap_err();
+        assert_eq!(rejected.to_string(), "too many clients for this machine");
+        assert_eq!(stage.control.hub().limits().clients, 10_000);
+        assert_eq!(stage.levels(), [""; 0]);
+    }
+}

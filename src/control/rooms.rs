@@ -1,0 +1,84 @@
+//! Which rooms there are.
+
+use serde::{Deserialize, Serialize};
+
+use super::Control;
+
+/// Rows in a page when nobody says how many.
+const PAGE: usize = 500;
+/// Rows in a page at most: a row has at most some 500 bytes.
+const MOST: usize = 1000;
+
+/// Which page of the rooms.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomQuery {
+    /// Rows at most.
+    pub limit: Option<usize>,
+    /// Where the page before ended: its `next`.
+    pub cursor: Option<String>,
+}
+
+/// Some rooms by name, and where the next ones are.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomPage {
+    /// The rows.
+    pub rooms: Vec<RoomRow>,
+    /// How many there are, on all pages.
+    pub total: usize,
+    /// What to ask with for the next page; none after the last one.
+    pub next: Option<String>,
+}
+
+/// A room as an operator sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomRow {
+    /// Its name.
+    pub room: String,
+    /// Names on its roster.
+    pub members: usize,
+    /// Sessions that hear it, listeners without a name included.
+    pub hearers: usize,
+    /// The life of its numbering.
+    pub epoch: String,
+    /// The last committed number.
+    pub head: u64,
+    /// Messages kept in memory.
+    pub recent_messages: usize,
+    /// What they cost.
+    pub recent_bytes: usize,
+}
+
+impl Control {
+    /// A page of the rooms, by name.
+    pub fn rooms(&self, query: &RoomQuery) -> RoomPage {
+        let reports = self.hub().room_reports();
+        let after = query.cursor.as_deref();
+        let from = after.map_or(0, |name| {
+            reports.partition_point(|report| report.room.as_str() <= name)
+        });
+        let to = reports
+            .len()
+            .min(from + query.limit.unwrap_or(PAGE).clamp(1, MOST));
+        let rooms: Vec<_> = reports[from..to]
+            .iter()
+            .map(|report| RoomRow {
+                room: report.room.to_string(),
+                members: report.members,
+                hearers: report.hearers,
+                epoch: report.epoch.to_string(),
+                head: report.head,
+                recent_messages: report.recent_messages,
+                recent_bytes: report.recent_bytes,
+            })
+            .collect();
+        let next = (to < reports.len())
+            .then(|| rooms.last().map(|row| row.room.clone()))
+            .flatten();
+        RoomPage {
+            rooms,
+            total: reports.len(),
+            next,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One screen about the daemon.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Control, Door, rfc3339, seconds};
+use crate::build::BUILD;
+use crate::hub::{Dialect, SessionState};
+use crate::meter::{HistogramTotals, Totals};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Which program this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Version {
+    /// What it is called.
+    pub name: &'static str,
+    /// The version of the package.
+    pub version: &'static str,
+    /// The commit that it was built from.
+    pub revision: &'static str,
+    /// The compiler.
+    pub rustc: &'static str,
+    /// The version of the admin protocol.
+    pub admin_protocol: u32,
+}
+
+/// The daemon at a glance.
+#[derive(Clone, Debug, Serialize)]
+#[allow(
+    missing_docs,
+    reason = "the names are the documentation of the JSON, units included"
+)]
+pub struct Status {
+    pub name: String,
+    pub phase: &'static str,
+    pub version: &'static str,
+    pub revision: &'static str,
+    pub pid: u32,
+    pub started_at: String,
+    pub uptime_seconds: f64,
+    pub drain_left_seconds: Option<f64>,
+    pub doors: Vec<Door>,
+    pub clients: usize,
+    pub clients_limit: usize,
+    pub listeners: usize,
+    pub clients_by_dialect: BTreeMap<&'static str, u64>,
+    pub clients_by_state: BTreeMap<&'static str, u64>,
+    pub accepted: u64,
+    pub refused: u64,
+    pub closed: u64,
+    pub rooms: usize,
+    pub room_members: usize,
+    pub committed_messages: u64,
+    pub deliveries: u64,
+    pub replayed_messages: u64,
+    pub gap_messages: u64,
+    pub rejected_lines: u64,
+    pub in_bytes: u64,
+    pub out_bytes: u64,
+    pub delivery_p50_seconds: Option<f64>,
+    pub delivery_p99_seconds: Option<f64>,
+    pub lag_msgs_max: u64,
+    pub lag_seconds_max: f64,
+    pub buffer_bytes: usize,
+    pub buffer_limit_bytes: usize,
+    pub identities: usize,
+    pub dedup_entries: usize,
+    pub config_file: Option<PathBuf>,
+    pub config_loaded_at: String,
+    pub config_last_reload: Option<&'static str>,
+    pub config_pending_restart_keys: Vec<&'static str>,
+    pub log_level: String,
+    pub log_lines_dropped: u64,
+}
+
+/// Sessions by how they speak and how they fare, and the furthest that one is behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// By dialect, in a fixed order.
+    pub by_dialect: Vec<(&'static str, u64)>,
+    /// By state, in a fixed order.
+    pub by_state: Vec<(&'static str, u64)>,
+    /// Sessions with bytes waiting.
+    pub behind: u64,
+    /// Messages that the furthest is behind.
+    pub lag_msgs_max: u64,
+    /// For how long the furthest has been behind.
+    pub lag_max: Duration,
+}
+
+impl Control {
+    /// The daemon at a glance.
+    pub fn status(&self) -> Status {
+        let hub = self.hub();
+        let live = self.live();
+        let limits = hub.limits();
+        let gauges = hub.gauges();
+        let census = self.census();
+        let totals = self.totals();
+        let rooms = hub.room_reports();
+        let last = self.0.reloads.last();
+        let sum = |labelled: &[(&str, u64)]| labelled.iter().map(|(_, n)| n).sum();
+        let quantile = |q| quantile(&totals.delivery_latency, q);
+        Status {
+            name: live.config.server.name,
+            phase: hub.phase().as_str(),
+            version: BUILD.version,
+            revision: BUILD.revision,
+            pid: std::process::id(),
+            started_at: rfc3339(self.0.started_ms),
+            uptime_seconds: seconds(self.0.started.elapsed()),
+            drain_left_seconds: self.time_left().map(seconds),
+            doors: self.doors(),
+            clients: hub.sessions(),
+            clients_limit: limits.clients,
+            listeners: gauges.listeners,
+            clients_by_dialect: census.by_dialect.into_iter().collect(),
+            clients_by_state: census.by_state.into_iter().collect(),
+            accepted: totals.accepted,
+            refused: sum(&totals.refused),
+            closed: sum(&totals.closed),
+            rooms: rooms.len(),
+            room_members: rooms.iter().map(|room| room.members).sum(),
+            committed_messages: totals.committed,
+            deliveries: totals.deliveries,
+            replayed_messages: totals.replayed,
+            gap_messages: totals.gap_messages,
+            rejected_lines: sum(&totals.rejected),
+            in_bytes: totals.bytes_in,
+            out_bytes: totals.bytes_out,
+            delivery_p50_seconds: quantile(0.5),
+            delivery_p99_seconds: quantile(0.99),
+            lag_msgs_max: census.lag_msgs_max,
+            lag_seconds_max: seconds(census.lag_max),
+            buffer_bytes: gauges.buffer_bytes,
+            buffer_limit_bytes: limits.buffer_bytes,
+            identities: gauges.identities,
+            dedup_entries: gauges.dedup_entries,
+            config_file: live.file,
+            config_loaded_at: rfc3339(last.good_ms),
+            config_last_reload: last.outcome.map(super::reload::Outcome::as_str),
+            config_pending_restart_keys: last.pending,
+            log_level: live.config.log.level,
+            log_lines_dropped: (self.0.log.dropped)(),
+        }
+    }
+
+    /// Counts the sessions.
+    pub fn census(&self) -> Census {
+        let mut dialects = [0; Dialect::ALL.len()];
+        let mut states = [0; SessionState::ALL.len()];
+        let mut census = Census {
+            by_dialect: Vec::new(),
+            by_state: Vec::new(),
+            behind: 0,
+            lag_msgs_max: 0,
+            lag_max: Duration::ZERO,
+        };
+        for card in self.hub().cards() {
+            dialects[card.dialect() as usize] += 1;
+            states[card.state() as usize] += 1;
+            let lag = Duration::from_millis(card.lag_ms.load(Relaxed));
+            census.lag_msgs_max = census.lag_msgs_max.max(card.lag_msgs.load(Relaxed));
+            census.lag_max = census.lag_max.max(lag);
+        }
+        census.behind = states[SessionState::Behind as usize];
+        census.by_dialect = Dialect::ALL
+            .iter()
+            .map(|d| d.as_str())
+            .zip(dialects)
+            .collect();
+        census.by_state = SessionState::ALL
+            .iter()
+            .map(|s| s.as_str())
+            .zip(states)
+            .collect();
+        census
+    }
+
+    /// What all threads have counted.
+    pub fn totals(&self) -> Totals {
+        let meters = self.hub().meters();
+        Totals::of(meters.iter().map(AsRef::as_ref))
+    }
+
+    /// Log lines that could not be written since the start.
+    pub fn log_lines_dropped(&self) -> u64 {
+        (self.0.log.dropped)()
+    }
+}
+
+/// The bound of the bucket that holds this part of the observations; none if there are none or
+/// it is above all bounds.
+fn quantile(histogram: &HistogramTotals, part: f64) -> Option<f64> {
+    let wanted = (histogram.count() as f64 * part).ceil() as u64;
+    let mut passed = 0;
+    let bucket = histogram.buckets.iter().position(|count| {
+        passed += count;
+        passed >= wanted
+    });
+    let bound = histogram.bounds.get(bucket.filter(|_| wanted > 0)?)?;
+    Some(bound.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::{LATENCY_BOUNDS, Meter};
+
+    #[test]
+    fn a_quantile_is_the_bound_that_holds_it() {
+        let totals = |meter: &Meter| Totals::of([meter]).delivery_latency;
+        let meter = Meter::default();
+        assert_eq!(quantile(&totals(&meter), 0.5), None);
+        meter
+            .delivery_latency
+            .observe(Duration::from_micros(80), 99);
+        meter.delivery_latency.observe(Duration::from_millis(80), 1);
+        assert_eq!(quantile(&totals(&meter), 0.5), Some(0.0001));
+        assert_eq!(quantile(&totals(&meter), 0.99), Some(0.0001));
+        assert_eq!(quantile(&totals(&meter), 1.0), Some(0.1));
+        meter.delivery_latency.observe(LATENCY_BOUNDS[15] * 2, 1000);
+        assert_eq!(quantile(&totals(&meter), 0.99), None);
+    }
+}

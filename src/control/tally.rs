@@ -1,0 +1,97 @@
+//! What operators have asked, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a request may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Look.
+    Read,
+    /// Change.
+    Write,
+}
+
+impl Access {
+    /// Every access.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// The metric label and log word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestResult {
+    /// Carried out.
+    Ok,
+    /// Not carried out.
+    Error,
+    /// Not allowed to this caller.
+    Denied,
+}
+
+impl RequestResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Error, Self::Denied];
+
+    /// The metric label and log word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// Counts of the operators' side.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Connections to the admin doors now.
+    pub admin_connections: AtomicU64,
+    /// Connections to the admin doors that were closed because there were too many.
+    pub admin_refused: AtomicU64,
+    requests: [[AtomicU64; RequestResult::ALL.len()]; Access::ALL.len()],
+}
+
+/// Somebody at an admin door; counted as long as this lives.
+#[derive(Debug)]
+pub struct Present<'a>(&'a Tally);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.admin_connections.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Tally {
+    /// Somebody has come to an admin door.
+    pub fn enter(&self) -> Present<'_> {
+        self.admin_connections.fetch_add(1, Relaxed);
+        Present(self)
+    }
+
+    /// Counts a request.
+    pub fn count(&self, access: Access, result: RequestResult) {
+        self.requests[access as usize][result as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Every kind of request with its count, in a fixed order.
+    pub fn requests(&self) -> Vec<(Access, RequestResult, u64)> {
+        let of = |access: Access| {
+            RequestResult::ALL.map(|result| {
+                (
+                    access,
+                    result,
+                    self.requests[access as usize][result as usize].load(Relaxed),
+                )
+            })
+        };
+        Access::ALL.into_iter().flat_map(of).collect()
+    }
+}
