@@ -20,6 +20,7 @@ pub mod fault;
 pub mod hub;
 pub mod lane;
 pub mod limits;
+pub mod listen;
 pub mod log;
 pub mod mail;
 pub mod meter;
@@ -30,6 +31,7 @@ pub mod places;
 pub mod rpc;
 #[cfg(feature = "test-faults")]
 pub mod sabotage;
+pub mod server;
 pub mod session;
 pub mod telemetry;
 pub mod wire;

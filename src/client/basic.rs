@@ -176,6 +176,9 @@ impl BasicDriver {
     }
 
     fn show(&mut self, item: &Item) {
+        if let Some(prompt) = &self.front.prompt {
+            prompt.people.meet(item);
+        }
         self.front.paper.print(self.renderer.render(item));
     }
 }

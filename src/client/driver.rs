@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::Connection;
 use super::address::Server;
 use super::backoff::Backoff;
+use super::clock::{Clock, Due};
 use super::command::Command;
 use super::connection::{LineReader, LineWriter};
 use super::conversation::{Action, Conversation};
@@ -18,22 +20,12 @@ use super::front::{Front, Input};
 use super::item::Item;
 use super::render::{Audience, Line, Renderer};
 use super::wire::{Event, Labelled, Request};
-use super::{Connection, wire};
 use crate::escape::visible;
 
-/// From the connection to `welcome`.
-const GREETING: Duration = Duration::from_secs(10);
 /// From a person's wish to leave to leaving with messages unanswered.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// From `quit` to the server's end of the connection.
 const LAST_LINES: Duration = Duration::from_secs(2);
-/// Silence after which the server is asked, where it has not named an interval; then once more
-/// as long until the connection counts as lost.
-const SILENCE: Duration = Duration::from_secs(60);
-/// The shortest interval that is believed.
-const LEAST_SILENCE: Duration = Duration::from_secs(5);
-/// A connection that has held so long makes the next loss a new story.
-const HELD: Duration = Duration::from_secs(10);
 /// Bytes that wait for the socket; above it no more is read from anybody.
 const WAITING: usize = 64 * 1024;
 
@@ -170,7 +162,7 @@ impl Driver {
     /// One connection, from `hello` to its end.
     async fn serve(&mut self, connection: Connection) -> Next {
         let (mut reader, mut writer) = connection.into_split();
-        let mut clock = Clock::new();
+        let mut clock = Clock::new(Instant::now());
         let mut writable = true;
         self.conversation.connected();
         loop {
@@ -181,7 +173,11 @@ impl Driver {
                 }
                 return next;
             }
-            self.heed(&mut clock);
+            if self.conversation.is_talking() && clock.has_held() {
+                self.run.backoff.reset();
+            }
+            let wake = clock.next();
+            let wake = self.leave_by.map_or(wake, |by| by.min(wake));
             let hears = self.front.paper.has_room() && writer.waiting() < WAITING;
             tokio::select! {
                 line = reader.next_line(), if hears => self.line(line, &mut reader, &mut clock),
@@ -195,7 +191,7 @@ impl Driver {
                     }
                 }
                 input = self.front.keys.next(), if self.takes_input() => self.input(input),
-                () = sleep_until(clock.next) => self.time(&mut clock),
+                () = sleep_until(wake) => self.time(&mut clock),
             }
         }
     }
@@ -229,6 +225,9 @@ impl Driver {
     }
 
     fn show(&mut self, item: &Item) {
+        if let Some(prompt) = &self.front.prompt {
+            prompt.people.meet(item);
+        }
         let own = matches!(item, Item::Failure { .. } | Item::Status(_) | Item::Help);
         if !self.run.json || own || self.run.renderer.audience != Audience::Person {
             self.front.paper.print(self.run.renderer.render(item));
@@ -263,12 +262,23 @@ impl Driver {
                 self.conversation.unsayable();
                 self.complain(fault);
             }
-            Input::End => {
-                self.conversation.finish(None);
-                if self.run.commands {
+            Input::End if self.run.commands => self.command("/quit"),
+            Input::End => self.conversation.finish(None),
+        }
+    }
+
+    fn command(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
+        match Command::parse(line) {
+            Ok(command) => {
+                if matches!(command, Command::Quit(_)) {
                     self.leave_by = Some(Instant::now() + LAST_ANSWERS);
                 }
+                self.conversation.command(command);
             }
+            Err(fault) => self.complain(fault),
         }
     }
 
@@ -291,7 +301,7 @@ impl Driver {
                     .lost(&format!("the connection broke: {fault}"));
             }
         };
-        clock.heard();
+        clock.heard(Instant::now());
         if self.run.json {
             let line = match self.run.renderer.audience {
                 Audience::Person => visible(&line).into_owned(),
@@ -304,17 +314,9 @@ impl Driver {
         };
         if let Event::Welcome(welcome) = &event {
             reader.limit(&welcome.limits);
-            clock.welcomed(welcome);
+            clock.welcomed(welcome.ping_interval_ms.map(Duration::from_millis));
         }
         self.conversation.heard(event);
-    }
-
-    /// Keeps the clock and the back-off in step with the conversation.
-    fn heed(&mut self, clock: &mut Clock) {
-        clock.set(self.leave_by);
-        if self.conversation.is_talking() && clock.has_held() {
-            self.run.backoff.reset();
-        }
     }
 
     fn time(&mut self, clock: &mut Clock) {
@@ -328,89 +330,10 @@ impl Driver {
                 false => self.conversation.leave(),
             };
         }
-        match clock.silence(now) {
-            Silence::Short => {}
-            Silence::Long => self.conversation.ask_for_life(),
-            Silence::Dead if clock.is_welcomed() => self.conversation.lost("the server is silent"),
-            Silence::Dead => self.conversation.lost("the server was silent"),
-        }
-    }
-}
-
-/// When something is to be done although nothing happens.
-struct Clock {
-    next: Instant,
-    began: Instant,
-    heard: Instant,
-    asked: bool,
-    /// The server's ping interval, once it is welcomed.
-    interval: Option<Duration>,
-}
-
-enum Silence {
-    Short,
-    Long,
-    Dead,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            next: now,
-            began: now,
-            heard: now,
-            asked: false,
-            interval: None,
-        }
-    }
-
-    fn welcomed(&mut self, welcome: &wire::Welcome) {
-        let interval = welcome
-            .ping_interval_ms
-            .map_or(SILENCE, Duration::from_millis);
-        self.interval = Some(interval.max(LEAST_SILENCE));
-    }
-
-    const fn is_welcomed(&self) -> bool {
-        self.interval.is_some()
-    }
-
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.asked = false;
-    }
-
-    fn has_held(&self) -> bool {
-        self.heard.duration_since(self.began) >= HELD
-    }
-
-    /// The end of the connection for want of an answer, if nothing is heard until then.
-    fn dead_at(&self) -> Instant {
-        match self.interval {
-            Some(interval) => self.heard + interval * 2,
-            None => self.began + GREETING,
-        }
-    }
-
-    fn set(&mut self, leave_by: Option<Instant>) {
-        let silent = match self.interval {
-            Some(interval) if !self.asked => self.heard + interval,
-            _ => self.dead_at(),
-        };
-        self.next = leave_by.map_or(silent, |by| by.min(silent));
-    }
-
-    fn silence(&mut self, now: Instant) -> Silence {
-        if now >= self.dead_at() {
-            return Silence::Dead;
-        }
-        match self.interval {
-            Some(interval) if !self.asked && now >= self.heard + interval => {
-                self.asked = true;
-                Silence::Long
-            }
-            _ => Silence::Short,
+        match clock.due(now) {
+            Due::Nothing => {}
+            Due::Question => self.conversation.ask_for_life(),
+            Due::End => self.conversation.lost("the server was silent for too long"),
         }
     }
 }

@@ -6,12 +6,16 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::people::People;
+
 /// How long the editor waits for the server's answer to what was typed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
+    /// For completion.
+    pub(super) people: People,
     state: Mutex<State>,
     settled: Condvar,
 }
@@ -21,6 +25,8 @@ struct State {
     text: String,
     /// Lines that the runtime has carried out.
     settled: u64,
+    /// There is nobody to wait for any more.
+    closed: bool,
 }
 
 impl Prompt {
@@ -36,7 +42,8 @@ impl Prompt {
 
     /// For the editor: the prompt after so many lines, or what it is when patience ends.
     pub(super) fn after(&self, lines: u64) -> String {
-        let waiting = |state: &mut State| state.settled < lines || state.text.is_empty();
+        let waiting =
+            |state: &mut State| !state.closed && (state.settled < lines || state.text.is_empty());
         let (state, _) = self
             .settled
             .wait_timeout_while(self.lock(), PATIENCE, waiting)
@@ -46,6 +53,12 @@ impl Prompt {
         } else {
             state.text.clone()
         }
+    }
+
+    /// The runtime has ended: nobody waits for it any more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.settled.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

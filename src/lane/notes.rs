@@ -45,6 +45,19 @@ impl Lane {
         self.seats[at].wake();
     }
 
+    /// A message of one of this lane's sessions has its number.
+    pub(super) fn count_commit(&self, outcome: &Outcome) {
+        if matches!(
+            outcome,
+            Outcome::Committed {
+                duplicate: false,
+                ..
+            }
+        ) {
+            self.meter.committed.add(1);
+        }
+    }
+
     /// Puts a private message into its recipient's outbox, or says why not.
     fn take_private(&mut self, private: Private) {
         let outcome = self.deliver_private(&private);

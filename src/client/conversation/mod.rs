@@ -282,7 +282,7 @@ impl Conversation {
     /// Whether the last command has changed all that it will change in the prompt.
     pub fn is_settled(&self) -> bool {
         let moves = |asked: &Asked| matches!(asked.what, Question::Join { .. } | Question::Part);
-        self.phase != Phase::Greeting && !self.asked.iter().any(moves)
+        self.welcomed && self.phase != Phase::Greeting && !self.asked.iter().any(moves)
     }
 
     /// What stands before the line that is being typed: the room in which it will be said.
@@ -370,6 +370,9 @@ impl Conversation {
         self.asked.clear();
         self.rooms.iter_mut().for_each(rooms::Room::left_behind);
         self.outbox.unsend();
+        if self.finishing.is_some() && !self.settings.unattended {
+            return self.end_early();
+        }
         self.actions.push_back(Action::Retry { cause, after });
     }
 

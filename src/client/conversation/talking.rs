@@ -94,9 +94,15 @@ impl Conversation {
         let asked = self.answered(joined.label.as_deref());
         let (requested, by_command) = match asked {
             Some(Question::Join { room, by_command }) => (room, by_command),
-            // Without a label: the default room, which `hello` asked for.
-            _ => (self.default_joined().then(|| joined.room.clone()), false),
+            _ => {
+                // A server that does not label what `hello` asked for.
+                self.expect_default_room_no_more();
+                (None, false)
+            }
         };
+        if requested.is_none() {
+            self.default_room_asked = true;
+        }
         let entry = self
             .rooms
             .want(requested.unwrap_or_else(|| joined.room.clone()));
@@ -115,15 +121,9 @@ impl Conversation {
         }
     }
 
-    /// Whether the default room was still expected; it is not any more.
-    fn default_joined(&mut self) -> bool {
-        let expected = |asked: &Asked| matches!(asked.what, Question::Join { room: None, .. });
-        let Some(at) = self.asked.iter().position(expected) else {
-            return false;
-        };
-        self.asked.remove(at);
-        self.default_room_asked = true;
-        true
+    fn expect_default_room_no_more(&mut self) {
+        let default = |asked: &Asked| matches!(asked.what, Question::Join { room: None, .. });
+        self.asked.retain(|asked| !default(asked));
     }
 
     fn parted(&mut self, room: &str, label: Option<&str>) {
@@ -205,9 +205,9 @@ impl Conversation {
         if names.reset {
             return;
         }
-        let page = match self.answered(names.label.as_deref()) {
-            Some(Question::Names { page }) => page,
-            _ => return,
+        let asked = self.answered(names.label.as_deref());
+        let Some(Question::Names { page }) = asked else {
+            return;
         };
         let after = names.members.last().cloned();
         self.show(Item::Names {
@@ -232,9 +232,9 @@ impl Conversation {
     }
 
     fn heard_rooms(&mut self, rooms: wire::Rooms) {
-        let page = match self.answered(rooms.label.as_deref()) {
-            Some(Question::Rooms { page }) => page,
-            _ => return,
+        let asked = self.answered(rooms.label.as_deref());
+        let Some(Question::Rooms { page }) = asked else {
+            return;
         };
         let after = rooms.rooms.last().map(|entry| entry.room.clone());
         let lines = rooms

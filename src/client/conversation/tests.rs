@@ -76,7 +76,8 @@ impl Play {
 }
 
 const WELCOME: &str = r#"{"type":"welcome","username":"alice","resume":"secret"}"#;
-const LOBBY: &str = r#"{"type":"joined","room":"lobby","epoch":"e1","seq":10,"first":1}"#;
+const LOBBY: &str =
+    r#"{"type":"joined","room":"lobby","epoch":"e1","seq":10,"first":1,"label":"hello"}"#;
 
 fn said(room: &str, seq: u64, text: &str, cid: Option<&str>) -> String {
     serde_json::json!({
@@ -116,6 +117,18 @@ fn greets_and_enters_the_default_room() {
     assert!(play.conversation.is_settled());
     assert_eq!(play.conversation.prompt(), "lobby> ");
     assert_eq!(play.hears_in("lobby", 11, "hi"), [shown("hi")]);
+}
+
+#[test]
+fn a_default_room_without_a_label_is_the_default_room() {
+    let mut play = Play::new(|_| {});
+    play.connect();
+    play.hears(WELCOME);
+    play.hears(&LOBBY.replace(r#","label":"hello""#, ""));
+    assert!(play.conversation.is_settled());
+    assert_eq!(play.types("hi").len(), 1);
+    play.is_cut_off();
+    assert!(play.connect()[0].contains(r#""join":false"#));
 }
 
 #[test]
@@ -587,6 +600,17 @@ fn quitting_without_a_connection_says_what_was_not_said() {
     play.types("hi");
     assert_eq!(
         play.types("/quit"),
+        [r#"Done Some("1 of your messages were not sent")"#]
+    );
+}
+
+#[test]
+fn who_wants_to_leave_does_not_come_back() {
+    let mut play = Play::in_lobby();
+    play.types("hi");
+    play.types("/quit");
+    assert_eq!(
+        play.is_cut_off(),
         [r#"Done Some("1 of your messages were not sent")"#]
     );
 }

@@ -1,22 +1,17 @@
 //! The thread that edits lines.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{ColorMode, Config, Context, ExternalPrinter, Helper};
+use rustyline::{ColorMode, Config, ExternalPrinter};
 use tokio::sync::mpsc;
 
 use super::gate::Gate;
 use super::history;
-use crate::client::command::Command;
+use super::watch::{Drawn, Watch};
 use crate::client::front::Input;
 use crate::client::prompt::Prompt;
 use crate::escape::visible;
@@ -52,6 +47,7 @@ impl Editor {
         let mut lines = rustyline::Editor::with_config(config).map_err(as_io)?;
         lines.set_helper(Some(Watch {
             gate: Arc::clone(&gate),
+            prompt: Arc::clone(&prompt),
         }));
         let printer = lines.create_external_printer().map_err(as_io)?;
         let history = history::file();
@@ -118,64 +114,5 @@ fn as_io(fault: ReadlineError) -> io::Error {
     match fault {
         ReadlineError::Io(fault) => fault,
         other => io::Error::other(other.to_string()),
-    }
-}
-
-/// A prompt that says when it is drawn: only while a line is being edited.
-struct Drawn {
-    text: String,
-    gate: Arc<Gate>,
-}
-
-impl rustyline::Prompt for Drawn {
-    fn raw(&self) -> &str {
-        self.gate.draws();
-        &self.text
-    }
-
-    fn styled(&self) -> &str {
-        self.raw()
-    }
-}
-
-/// Notices that a line is complete, and completes the commands' names.
-struct Watch {
-    gate: Arc<Gate>,
-}
-
-impl Helper for Watch {}
-
-impl Validator for Watch {
-    fn validate(&self, _: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        self.gate.leaves();
-        Ok(ValidationResult::Valid(None))
-    }
-}
-
-impl Highlighter for Watch {
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
-        Cow::Owned(format!("\x1b[1m{prompt}\x1b[0m"))
-    }
-}
-
-impl Hinter for Watch {
-    type Hint = String;
-}
-
-impl Completer for Watch {
-    type Candidate = String;
-
-    fn complete(
-        &self,
-        line: &str,
-        at: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        let begun = line
-            .get(..at)
-            .filter(|begun| begun.starts_with('/'))
-            .unwrap_or("\0");
-        let words = Command::WORDS.iter().filter(|word| word.starts_with(begun));
-        Ok((0, words.map(|word| format!("{word} ")).collect()))
     }
 }

@@ -13,6 +13,7 @@ mod editor;
 mod gate;
 mod history;
 mod printer;
+mod watch;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ const REMINDERS: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Terminal {
     gate: Arc<Gate>,
+    prompt: Arc<Prompt>,
     editor: JoinHandle<()>,
     printer: JoinHandle<()>,
 }
@@ -81,12 +83,13 @@ pub(super) fn open(colours: bool) -> io::Result<(Front, Terminal)> {
     let front = Front {
         keys: Keys::new(lines),
         paper: Paper::new(printing),
-        prompt: Some(prompt),
+        prompt: Some(Arc::clone(&prompt)),
     };
     Ok((
         front,
         Terminal {
             gate,
+            prompt,
             editor,
             printer,
         },
@@ -100,6 +103,7 @@ impl Terminal {
     pub(super) fn close(self) {
         self.gate.wait_until_printed();
         self.gate.close();
+        self.prompt.close();
         for _ in 0..REMINDERS {
             if self.gate.wait_until_ended(REMINDER) {
                 // Both threads have said that they are done; a panic of theirs is on the screen.
