@@ -13,6 +13,7 @@ pub mod client;
 pub mod close;
 pub mod config;
 pub mod control;
+pub mod ctl;
 pub mod escape;
 pub mod event;
 pub mod fault;
