@@ -181,9 +181,16 @@ impl Hub {
             self.nicks.release(&nick, card.id);
         }
         self.identities.rest(card.id, &self.limits());
-        lock(&self.cards).remove(&card.id);
+        let is_last = {
+            let mut cards = lock(&self.cards);
+            cards.remove(&card.id);
+            cards.is_empty()
+        };
         self.closed
             .push(Closed::new(card, (self.clock)(), reason, detail));
+        if is_last {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// Every session, in no order.
