@@ -296,7 +296,7 @@ impl Lane {
 }
 
 /// Clients that come back spread themselves.
-fn retry_after_ms() -> u64 {
+pub(super) fn retry_after_ms() -> u64 {
     // Without random bits everybody waits the same middle time.
     let spread = RETRY_MS.end - RETRY_MS.start;
     RETRY_MS.start + getrandom::u64().map_or(spread / 2, |bits| bits % spread)
