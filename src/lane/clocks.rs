@@ -231,7 +231,7 @@ impl Lane {
     }
 
     /// The last number of a room that a session has wholly been given.
-    fn heard(&self, at: usize, room: u64) -> u64 {
+    pub(super) fn heard(&self, at: usize, room: u64) -> u64 {
         let seat = &self.seats[at];
         if let Some(slice) = seat
             .output
