@@ -600,7 +600,7 @@ fn quitting_without_a_connection_says_what_was_not_said() {
     play.types("hi");
     assert_eq!(
         play.types("/quit"),
-        [r#"Done Some("1 of your messages were not sent")"#]
+        [r#"Done Some("messages of yours that were not sent: 1")"#]
     );
 }
 
@@ -611,7 +611,7 @@ fn who_wants_to_leave_does_not_come_back() {
     play.types("/quit");
     assert_eq!(
         play.is_cut_off(),
-        [r#"Done Some("1 of your messages were not sent")"#]
+        [r#"Done Some("messages of yours that were not sent: 1")"#]
     );
 }
 
