@@ -134,7 +134,8 @@ impl Method {
             Self::ClientsKick => result(control.kick(&read::<KickOrder>(params)?)?),
             Self::RoomsList => result(control.rooms(&read::<RoomQuery>(params)?)),
             Self::Broadcast => {
-                let reached = control.broadcast(&read::<Text>(params)?.text)?;
+                let Word { text, room } = read(params)?;
+                let reached = control.broadcast(&text, room.as_deref())?;
                 result(json!({"clients": reached}))
             }
             Self::ConfigReload => {
@@ -179,8 +180,9 @@ struct ById {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct Word {
     text: String,
+    room: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -130,12 +130,11 @@ async fn a_client_is_listed_with_every_column() {
     let list = operator.get("clients.list", json!({})).await;
     let row = list["clients"][0].as_object().unwrap();
     let columns: Vec<_> = row.keys().map(String::as_str).collect();
-    let mut wanted: Vec<_> =
+    let wanted: Vec<_> =
         "id username addr dialect rooms connected_at age_seconds idle_seconds in_msgs \
         out_msgs in_bytes out_bytes lag_msgs lag_seconds state client"
             .split_whitespace()
             .collect();
-    wanted.sort_unstable();
     assert_eq!(columns, wanted);
     assert_eq!(row["username"], "alice");
     assert_eq!(row["addr"], "10.0.0.7:1234");
@@ -332,7 +331,17 @@ async fn the_other_verbs() {
             .await["clients"],
         1
     );
-    assert!(matches!(&office.stage.notes()[..], [Note::Notice(text)] if &**text == "tea is ready"));
+    assert!(
+        matches!(&office.stage.notes()[..], [Note::Notice { text, room: None }] if &**text == "tea is ready")
+    );
+    let params = json!({"text": "quiet, please", "room": "Lobby"});
+    assert_eq!(operator.get("broadcast", params).await["clients"], 1);
+    let notes = office.stage.notes();
+    assert!(
+        matches!(&notes[..], [Note::Notice { room: Some(room), .. }] if room.as_str() == "lobby")
+    );
+    let params = json!({"text": "x", "room": "nowhere"});
+    assert_eq!(operator.code("broadcast", params).await, -32002);
     assert_eq!(
         operator.code("broadcast", json!({"text": " "})).await,
         -32602

@@ -48,6 +48,7 @@ pub use load::{Loaded, Sources, load};
 pub use origin::{Origin, Position};
 pub use reload::{Change, diff, merge_hot};
 pub use show::{Row, default_text, print, rows};
+pub use unit::read_duration;
 
 /// Everything an operator can set, as meant. `config/chatd.toml` gives the reasons and the costs.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -79,7 +79,7 @@ pub(super) fn write_size(bytes: u64) -> String {
 pub(super) const DURATION_EXAMPLE: &str = "a time such as \"30s\", \"1m30s\" or \"500ms\"";
 
 /// Reads a time. The error ends with what to write instead.
-pub(super) fn read_duration(text: &str) -> Result<Duration, String> {
+pub fn read_duration(text: &str) -> Result<Duration, String> {
     static PARSER: SpanParser = SpanParser::new();
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if is_number {

@@ -166,11 +166,11 @@ impl Control {
         config::rows(&lock(&self.0.live))
     }
 
-    /// Says something to everyone; how many sessions there are.
+    /// Says something to everyone, or to everyone in a room; how many sessions that are.
     ///
     /// # Errors
-    /// The text is empty, or longer than `limits.message`.
-    pub fn broadcast(&self, text: &str) -> Result<usize, Refused> {
+    /// The text is empty or longer than `limits.message`; there is no such room.
+    pub fn broadcast(&self, text: &str, room: Option<&str>) -> Result<usize, Refused> {
         let longest = self.0.hub.limits().message;
         if text.trim().is_empty() {
             return Err(Refused::Invalid("there is no text to broadcast".to_owned()));
@@ -182,11 +182,24 @@ impl Control {
             );
             return Err(Refused::Invalid(sentence));
         }
-        let notice: Arc<str> = text.into();
-        for lane in self.0.hub.lanes() {
-            lane.post(Note::Notice(notice.clone()));
+        let hub = self.hub();
+        let (room, reached) = match room {
+            None => (None, hub.sessions()),
+            Some(name) => {
+                let room = hub.find_room(name);
+                let missing = || Refused::NoMatch(format!("there is no room {name:?}"));
+                let room = room.ok_or_else(missing)?;
+                (Some(room.name.clone()), room.report().hearers)
+            }
+        };
+        let text: Arc<str> = text.into();
+        for lane in hub.lanes() {
+            lane.post(Note::Notice {
+                text: text.clone(),
+                room: room.clone(),
+            });
         }
-        Ok(self.0.hub.sessions())
+        Ok(reached)
     }
 
     /// Which program this is.

@@ -30,9 +30,12 @@ impl Stage {
         let file = folder.path().join("chatd.toml");
         std::fs::write(&file, text).unwrap();
         let lane = Arc::<Mailbox>::default();
-        let hub = Hub::new(Limits::default(), RoomName::new("lobby").unwrap(), || {
-            1_000_000
-        });
+        let hub = Hub::new(
+            "chatd",
+            Limits::default(),
+            RoomName::new("lobby").unwrap(),
+            || 1_000_000,
+        );
         hub.set_lanes(vec![lane.clone()]);
         let levels = Arc::<Mutex<Vec<String>>>::default();
         let heard = levels.clone();

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use admission::Permit;
 pub use card::{Card, CardText, Dialect, SessionState};
@@ -68,6 +68,7 @@ pub struct Hub {
     limits: watch::Sender<Arc<Limits>>,
     phase: watch::Sender<Phase>,
     cards: Mutex<HashMap<SessionId, Arc<Card>>>,
+    emptied: Notify,
     next_session: AtomicU64,
     /// Silent listeners now.
     listeners: AtomicUsize,
@@ -94,6 +95,7 @@ impl Hub {
             limits,
             phase: watch::Sender::new(Phase::Starting),
             cards: Mutex::default(),
+            emptied: Notify::new(),
             next_session: AtomicU64::new(1),
             listeners: AtomicUsize::new(0),
             admission: admission::Admission::default(),
@@ -192,6 +194,20 @@ impl Hub {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         lock(&self.cards).len()
+    }
+
+    /// Waits until there is no session.
+    pub async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            // Listen first, look second: an end between the two is not missed.
+            emptied.as_mut().enable();
+            if self.sessions() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// The session with this id.

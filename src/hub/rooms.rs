@@ -49,6 +49,16 @@ impl Hub {
         Ok(room)
     }
 
+    /// Makes the default room, which stays from then on.
+    ///
+    /// # Errors
+    /// The system gives no random bits for its epoch.
+    pub fn open_default_room(&self) -> Result<(), ()> {
+        let room = self.enter_room(&self.default_room).map_err(drop)?;
+        room.remove_hearer();
+        Ok(())
+    }
+
     /// The room with this name.
     pub fn find_room(&self, name: &str) -> Option<Arc<Room>> {
         lock(&self.rooms.names).find(name).cloned()

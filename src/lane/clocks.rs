@@ -132,7 +132,7 @@ impl Lane {
         }
         let seat = &self.seats[at];
         let answered = seat.unanswered.is_empty() && seat.input.held.is_empty();
-        if seat.input.eof && answered && !seat.is_blocked() {
+        if seat.input.eof && answered && !seat.is_blocked() && self.has_heard_last(at) {
             self.begin_close(at, CloseReason::PeerClosed, None);
         } else if self.stopping || self.draining && answered && live && self.has_heard_all(at) {
             self.begin_close(at, CloseReason::ServerShutdown, None);
@@ -155,6 +155,22 @@ impl Lane {
                 Some("too many silent listeners".into()),
             );
         }
+    }
+
+    /// Whether a session that sends no more has heard what was in the logs when it was answered, its
+    /// own words included.
+    fn has_heard_last(&mut self, at: usize) -> bool {
+        let seat = &mut self.seats[at];
+        let memberships = &seat.memberships;
+        let heads = || {
+            memberships
+                .iter()
+                .map(|m| (m.room.id, m.room.head()))
+                .collect()
+        };
+        let last = seat.input.last.get_or_insert_with(heads).clone();
+        last.into_iter()
+            .all(|(room, head)| self.heard(at, room) >= head)
     }
 
     /// Whether nothing that is or will be in the logs is still to be heard.

@@ -7,9 +7,28 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
+/// A connection that no thread's runtime has taken yet.
+#[derive(Debug)]
+pub enum Peer {
+    /// A client. Its socket does not block.
+    Tcp(std::net::TcpStream),
+    /// A test.
+    Memory(DuplexStream),
+}
+
+impl Peer {
+    /// Gives it to the runtime of this thread.
+    pub(super) fn attach(self) -> io::Result<Conn> {
+        Ok(match self {
+            Self::Tcp(stream) => Conn::Tcp(TcpStream::from_std(stream)?),
+            Self::Memory(stream) => Conn::Memory(stream),
+        })
+    }
+}
+
 /// Where a session's bytes come from and go to.
 #[derive(Debug)]
-pub enum Conn {
+pub(super) enum Conn {
     /// A client.
     Tcp(TcpStream),
     /// A test.

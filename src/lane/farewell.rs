@@ -42,7 +42,14 @@ impl Lane {
     /// Takes a connection in. `None` if it was refused and not even told.
     pub(super) fn take_in(&mut self, arrival: Arrival) -> Option<usize> {
         self.meter.accepted.add(1);
-        let Arrival { conn, addr, place } = arrival;
+        let Arrival { peer, addr, place } = arrival;
+        let conn = match peer.attach() {
+            Ok(conn) => conn,
+            Err(error) => {
+                tracing::warn!(event = "connection.lost", %error, "a connection could not be taken in");
+                return None;
+            }
+        };
         match place {
             Ok(permit) => Some(self.open_session(conn, addr, Some(permit))),
             Err(refusal) => self.refuse_connection(conn, addr, refusal),

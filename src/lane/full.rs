@@ -384,6 +384,7 @@ impl Lane {
             draft.born = self.timed(now);
             let number = ticket.number;
             if let Appended::Committed(outcome) = self.hub.log.append(slot, &room, draft, ticket) {
+                self.count_commit(&outcome);
                 self.seats[at].unanswered.resolve(number, outcome);
             }
         }

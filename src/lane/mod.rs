@@ -45,7 +45,8 @@ use slab::Slab;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
-pub use conn::Conn;
+use conn::Conn;
+pub use conn::Peer;
 
 use crate::close::{CloseReason, Refusal};
 use crate::event::SessionId;
@@ -59,7 +60,7 @@ use crate::phase::Phase;
 #[derive(Debug)]
 pub struct Arrival {
     /// Its bytes.
-    pub conn: Conn,
+    pub peer: Peer,
     /// Where it comes from.
     pub addr: SocketAddr,
     /// Its place, or why it gets none: then it reads one line and is closed.

@@ -4,6 +4,7 @@ use super::Lane;
 use crate::event::SessionId;
 use crate::fault::ErrorCode;
 use crate::mail::{Note, Outcome, Private};
+use crate::name::RoomName;
 use crate::wire::{Reply, Voice, encode_reply};
 
 impl Lane {
@@ -31,7 +32,7 @@ impl Lane {
                         self.seats[at].wake();
                     }
                 }
-                Note::Notice(text) => self.notice_all(&text),
+                Note::Notice { text, room } => self.notice(&text, room.as_ref()),
             }
         }
     }
@@ -42,6 +43,19 @@ impl Lane {
         };
         self.seats[at].unanswered.resolve(ticket, outcome);
         self.seats[at].wake();
+    }
+
+    /// A message of one of this lane's sessions has its number.
+    pub(super) fn count_commit(&self, outcome: &Outcome) {
+        if matches!(
+            outcome,
+            Outcome::Committed {
+                duplicate: false,
+                ..
+            }
+        ) {
+            self.meter.committed.add(1);
+        }
     }
 
     /// Puts a private message into its recipient's outbox, or says why not.
@@ -89,14 +103,22 @@ impl Lane {
         }
     }
 
-    /// An operator speaks to everybody. Who has no room for it in the outbox does not hear it.
-    fn notice_all(&mut self, text: &str) {
+    /// An operator speaks. Who has no room for it in the outbox does not hear it.
+    fn notice(&mut self, text: &str, room: Option<&RoomName>) {
         let limit = self.limits.outbox;
         for (_, seat) in &mut self.seats {
             if seat.closing.is_some() || seat.output.waiting() + text.len() > limit {
                 continue;
             }
-            let notice = Reply::Notice { text, room: None };
+            let is_there = |room: &RoomName| {
+                seat.memberships
+                    .iter()
+                    .any(|member| member.room.name == *room)
+            };
+            if !room.is_none_or(is_there) {
+                continue;
+            }
+            let notice = Reply::Notice { text, room };
             encode_reply(seat.voice, &notice, None, &mut seat.output.outbox);
             seat.wake();
         }

@@ -59,6 +59,8 @@ pub(super) struct Input {
     /// Bytes that were read and not looked at: whole lines that wait for pace, slot or answers.
     pub(super) held: Vec<u8>,
     pub(super) eof: bool,
+    /// What it is still to hear after its end of file: each room and its head at that time.
+    pub(super) last: Option<Vec<(u64, Seq)>>,
     /// A request waits until all messages before it are answered.
     pub(super) barrier: bool,
     pub(super) slot: SlotWait,

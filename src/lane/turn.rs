@@ -317,7 +317,8 @@ impl Lane {
                     seat.wake();
                 }
                 Self::count(&self.meter, seat, &written, replayed);
-                if self.draining {
+                if self.draining || seat.input.eof {
+                    // It waits for this to be the last thing that it hears.
                     seat.wake();
                 }
                 done

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::close::CloseReason;
 use crate::event::{SessionId, Stamp};
 use crate::fault::ErrorCode;
-use crate::name::Nick;
+use crate::name::{Nick, RoomName};
 
 pub use retry::{Begun, Retries, Retry, RetryKey, RetryTarget};
 
@@ -39,8 +39,13 @@ pub enum Note {
         /// The sentence in its `bye`, if there is a better one than the reason's own.
         text: Option<Box<str>>,
     },
-    /// An operator's word to every session of this lane.
-    Notice(Arc<str>),
+    /// An operator's word to the sessions of this lane.
+    Notice {
+        /// What is said.
+        text: Arc<str>,
+        /// Only to those in this room.
+        room: Option<RoomName>,
+    },
 }
 
 impl Outcome {

@@ -289,7 +289,7 @@ mod tests {
         let stage = Stage::new().await;
         let answer = stage.get("/metrics").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+        assert!(answer.contains("content-type: text/plain; version=0.0.4\r\n"));
         assert!(answer.ends_with("\r\n\r\nscrapes 1\n"), "{answer}");
     }
 

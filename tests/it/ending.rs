@@ -145,7 +145,7 @@ async fn hup_with_a_broken_file_changes_nothing_and_says_where() {
     let long = "x".repeat(101);
     alice.request("message", json!({ "message": long })).await;
     alice.hears_error("message_too_long").await;
-    chat.counts("chatd_config_reloads_total", &["fail"], 2.0)
+    chat.counts("chatd_config_reloads_total", &["rejected"], 2.0)
         .await;
 }
 
@@ -159,7 +159,7 @@ async fn hup_with_a_good_file_applies_limits_to_the_living() {
 
     chat.rewrite_config(&Config::shipped().limit("message", "200B"));
     chat.signal(Signal::HUP);
-    chat.counts("chatd_config_reloads_total", &["ok"], 1.0)
+    chat.counts("chatd_config_reloads_total", &["applied"], 1.0)
         .await;
     until("the new limit holds", async || {
         alice.request("message", json!({ "message": &long })).await;

@@ -380,7 +380,8 @@ impl Peer {
 #[tokio::test]
 async fn outbox_of_replies() {
     let config = Config::roomy()
-        .limit("outbox", "16KiB")
+        .limit("line", "8KiB")
+        .limit("outbox", "24KiB")
         .limit("socket_buffer", "8KiB")
         .limit("write_stall", "3s");
     let chat = Daemon::start(config).await;
@@ -398,7 +399,8 @@ async fn outbox_of_replies() {
 #[tokio::test]
 async fn outbox_of_private_messages() {
     let config = Config::roomy()
-        .limit("outbox", "16KiB")
+        .limit("line", "8KiB")
+        .limit("outbox", "24KiB")
         .limit("socket_buffer", "8KiB")
         .limit("write_stall", "300s");
     let chat = Daemon::start(config).await;

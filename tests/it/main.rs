@@ -15,6 +15,7 @@ mod harness;
 mod load;
 
 mod basic;
+mod cli;
 mod drain;
 mod ending;
 mod events;
@@ -23,6 +24,7 @@ mod observe;
 mod opening;
 mod operator;
 mod order;
+mod person;
 mod race;
 mod requests;
 mod since;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Companion, Config, Daemon, program};
+use crate::harness::{Companion, Config, Daemon, program, within};
 
 /// The two-field client of `tests/simplest_client.py`.
 fn simplest(chat: &Daemon, username: &str) -> Companion {
@@ -85,4 +85,75 @@ async fn the_simplest_client_is_kicked_and_understands() {
     );
     simple.close();
     simple.exit().await;
+}
+
+/// Runs a shell line to its end; `$PORT` is where people talk.
+async fn shell(chat: &Daemon, line: &'static str) -> std::process::Output {
+    let port = chat.chat().port().to_string();
+    let run = tokio::task::spawn_blocking(move || {
+        Command::new("sh")
+            .args(["-c", line])
+            .env("PORT", port)
+            .output()
+            .unwrap()
+    });
+    within("the shell line ends", run).await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs netcat-openbsd"]
+async fn a_script_with_netcat_says_its_line_and_ends() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let mut witness = chat.listener().await;
+    let line = r"printf '/nick ci\ndeploy done\n' | nc -N 127.0.0.1 $PORT";
+    let output = shell(&chat, line).await;
+    assert!(output.status.success(), "{output:?}");
+    witness
+        .hears(r#"{"username":"ci","message":"deploy done"}"#)
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs curl"]
+async fn curl_is_an_intruder_and_is_not_heard() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let mut witness = chat.listener().await;
+    let line =
+        r#"curl -sS -m 10 -d '{"username":"mallory","message":"hi"}' http://127.0.0.1:$PORT/"#;
+    let output = shell(&chat, line).await;
+    assert!(
+        !output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+    chat.counts("chatd_connections_closed_total", &["protocol_error"], 1.0)
+        .await;
+    let mut alice = chat.full_in("lobby", "alice").await;
+    alice.publish("lobby", "nobody else here").await;
+    witness
+        .hears(r#"{"username":"alice","message":"nobody else here"}"#)
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs telnet"]
+async fn control_c_in_telnet_does_not_freeze_the_terminal() {
+    let chat = Daemon::start(Config::shipped()).await;
+    let mut alice = chat.full_in("lobby", "alice").await;
+    let command = format!("telnet 127.0.0.1 {}", chat.chat().port());
+    let mut telnet = rexpect::spawn(&command, Some(20_000)).unwrap();
+    telnet.exp_string("Escape character").unwrap();
+    telnet.send_line("/nick tess").unwrap();
+    telnet.exp_string("you are now tess").unwrap();
+    telnet.send_line("hello from telnet").unwrap();
+    alice
+        .hears_message("lobby", "tess", "hello from telnet")
+        .await;
+
+    telnet.send("half a li").unwrap();
+    telnet.send_control('c').unwrap();
+    alice.publish("lobby", "can you see me?").await;
+    telnet.exp_string("can you see me?").unwrap();
+    telnet.send_line("").unwrap();
+    telnet.send_line("/quit").unwrap();
+    telnet.exp_eof().unwrap();
 }

@@ -25,7 +25,7 @@ use catalogue::{Family, Kind, families};
 pub use gauges::{AdminRequests, Gauges};
 
 /// The Content-Type of [`Metrics::render`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
 /// The numbers of one daemon.
 pub struct Metrics {

@@ -1,0 +1,156 @@
+//! The daemon at a glance, for a person.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::show::{bytes, moment, plain, time, word};
+
+/// One line for each thing that one asks about a daemon.
+pub(super) fn print(out: &mut dyn Write, status: &Value) -> io::Result<()> {
+    let of = |key: &str| &status[key];
+    let lines = [
+        (
+            "chatd",
+            format!(
+                "{} {} ({}), pid {}",
+                word(of("name")),
+                word(of("version")),
+                word(of("revision")),
+                of("pid")
+            ),
+        ),
+        ("phase", phase(status)),
+        (
+            "up",
+            format!(
+                "{} since {}",
+                time(of("uptime_seconds")),
+                moment(of("started_at"))
+            ),
+        ),
+        ("listens", doors(of("doors"))),
+        (
+            "clients",
+            format!(
+                "{} of {}, {}",
+                of("clients"),
+                of("clients_limit"),
+                plain(of("clients_by_dialect"))
+            ),
+        ),
+        ("state", plain(of("clients_by_state"))),
+        (
+            "connections",
+            format!(
+                "{} accepted, {} refused, {} closed",
+                of("accepted"),
+                of("refused"),
+                of("closed")
+            ),
+        ),
+        (
+            "rooms",
+            format!("{}, {} members", of("rooms"), of("room_members")),
+        ),
+        (
+            "messages",
+            format!(
+                "{} committed, {} delivered, {} replayed, {} skipped in gaps",
+                of("committed_messages"),
+                of("deliveries"),
+                of("replayed_messages"),
+                of("gap_messages")
+            ),
+        ),
+        ("refused", format!("{} lines", of("rejected_lines"))),
+        (
+            "bytes",
+            format!(
+                "{} in, {} out",
+                bytes(of("in_bytes")),
+                bytes(of("out_bytes"))
+            ),
+        ),
+        (
+            "delivery",
+            format!(
+                "p50 {}, p99 {}",
+                within(of("delivery_p50_seconds")),
+                within(of("delivery_p99_seconds"))
+            ),
+        ),
+        (
+            "lag",
+            format!(
+                "at most {} messages, {}",
+                of("lag_msgs_max"),
+                time(of("lag_seconds_max"))
+            ),
+        ),
+        (
+            "buffers",
+            format!(
+                "{} of {}",
+                bytes(of("buffer_bytes")),
+                bytes(of("buffer_limit_bytes"))
+            ),
+        ),
+        ("config", config(status)),
+        (
+            "log",
+            format!(
+                "{}, {} lines lost",
+                word(of("log_level")),
+                of("log_lines_dropped")
+            ),
+        ),
+    ];
+    lines
+        .iter()
+        .try_for_each(|(name, text)| writeln!(out, "{name:<12} {text}"))
+}
+
+fn phase(status: &Value) -> String {
+    let left = &status["drain_left_seconds"];
+    let phase = word(&status["phase"]);
+    if left.is_null() {
+        phase
+    } else {
+        format!("{phase}, {} left", time(left))
+    }
+}
+
+fn doors(doors: &Value) -> String {
+    let one = |door: &Value| format!("{} {}", plain(&door["door"]), plain(&door["address"]));
+    let doors: Vec<_> = doors.as_array().into_iter().flatten().map(one).collect();
+    doors.join(", ")
+}
+
+/// A quantile is known by the bound of its bucket.
+fn within(seconds: &Value) -> String {
+    if seconds.is_null() {
+        "unknown".to_owned()
+    } else {
+        format!("within {}", time(seconds))
+    }
+}
+
+fn config(status: &Value) -> String {
+    let file = &status["config_file"];
+    let file = if file.is_null() {
+        "built-in defaults".to_owned()
+    } else {
+        plain(file)
+    };
+    let pending = plain(&status["config_pending_restart_keys"]);
+    let last = &status["config_last_reload"];
+    let mut text = format!("{file}, read {}", moment(&status["config_loaded_at"]));
+    if !last.is_null() {
+        text.push_str(&format!(", last reload {}", plain(last)));
+    }
+    if !pending.is_empty() {
+        text.push_str(&format!(", needs a restart: {pending}"));
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! The threads of the data plane.
+
+use std::net::TcpListener;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+
+use super::Failure;
+use crate::hub::Hub;
+use crate::lane::{self, ARRIVALS, Arrival};
+use crate::listen::Acceptor;
+use crate::mail::Mailbox;
+
+/// Exit status after a fault of the daemon's own (EX_SOFTWARE of sysexits.h).
+const EXIT_INTERNAL: i32 = 70;
+
+/// The running threads.
+#[derive(Debug)]
+pub(super) struct Workers {
+    runtimes: Vec<Handle>,
+    lanes: Vec<oneshot::Receiver<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts one thread per worker and one that accepts.
+pub(super) fn start(
+    hub: &Arc<Hub>,
+    workers: Option<usize>,
+    listeners: Vec<TcpListener>,
+) -> Result<Workers, Failure> {
+    let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let mut started = Workers {
+        runtimes: Vec::new(),
+        lanes: Vec::new(),
+        threads: Vec::new(),
+    };
+    let mailboxes: Vec<Arc<Mailbox>> = (0..count).map(|_| Arc::default()).collect();
+    hub.set_lanes(mailboxes.clone());
+    let mut doors = Vec::new();
+    for (number, mailbox) in mailboxes.into_iter().enumerate() {
+        let (door, arrivals) = mpsc::channel(ARRIVALS);
+        doors.push(door);
+        // Subscribed before the first session, so that no batch is missed.
+        let handouts = hub.log.subscribe();
+        let start = lane::Start {
+            hub: hub.clone(),
+            mailbox,
+            handouts,
+            arrivals,
+        };
+        started.start_lane(number, start)?;
+    }
+    started.start_acceptor(hub, doors, listeners)?;
+    Ok(started)
+}
+
+impl Workers {
+    /// The runtimes of the lanes.
+    pub(super) fn runtimes(&self) -> Vec<Handle> {
+        self.runtimes.clone()
+    }
+
+    fn start_lane(&mut self, number: usize, start: lane::Start) -> Result<(), Failure> {
+        let runtime = runtime()?;
+        self.runtimes.push(runtime.handle().clone());
+        let (ended, end) = oneshot::channel();
+        self.lanes.push(end);
+        self.spawn(format!("lane-{number}"), move || {
+            LocalSet::new().block_on(&runtime, lane::run(start));
+            // Nobody may be waiting any more.
+            let _ = ended.send(());
+        })
+    }
+
+    fn start_acceptor(
+        &mut self,
+        hub: &Arc<Hub>,
+        lanes: Vec<mpsc::Sender<Arrival>>,
+        listeners: Vec<TcpListener>,
+    ) -> Result<(), Failure> {
+        let runtime = runtime()?;
+        let (hub, meter) = (hub.clone(), hub.meter());
+        self.spawn("accept".to_owned(), move || {
+            let local = LocalSet::new();
+            for (first, listener) in listeners.into_iter().enumerate() {
+                let acceptor = Acceptor {
+                    hub: hub.clone(),
+                    lanes: lanes.clone(),
+                    meter: meter.clone(),
+                };
+                local.spawn_local(async move {
+                    if let Err(error) = acceptor.run(listener, first).await {
+                        tracing::error!(event = "door.lost", door = "chat", %error);
+                    }
+                });
+            }
+            drop(lanes);
+            local.block_on(&runtime, stopped(&hub));
+        })
+    }
+
+    /// Runs a thread of the data plane. A panic there has no place to go: the process ends, and
+    /// whoever watches over it starts it anew.
+    fn spawn(&mut self, name: String, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            if std::panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+                #[allow(clippy::disallowed_methods, reason = "no thread is left that could")]
+                std::process::exit(EXIT_INTERNAL);
+            }
+        });
+        let thread =
+            thread.map_err(|error| Failure::Runtime(format!("cannot start a thread: {error}")))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Waits until the lanes have closed everybody. A lane that does not end is left behind.
+    pub(super) async fn join(self, patience: Duration) {
+        let all = futures_util::future::join_all(self.lanes);
+        if timeout(patience, all).await.is_err() {
+            tracing::error!(event = "lane.stuck", "a worker did not end in time");
+        }
+    }
+}
+
+async fn stopped(hub: &Hub) {
+    let mut phases = hub.phase_changes();
+    // The sender lives in the hub that we hold.
+    let _ = phases
+        .wait_for(|phase| *phase == crate::phase::Phase::Stopped)
+        .await;
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(format!("cannot start a runtime: {error}")))
+}
