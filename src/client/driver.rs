@@ -122,7 +122,12 @@ impl Driver {
         }
         let refused = self.conversation.failures();
         let open = self.conversation.unanswered() as u64;
-        let counts = [(refused, "not sent"), (open, "not acknowledged")];
+        let counts = match self.run.renderer.audience {
+            // There was one line, and what became of it has been said.
+            Audience::Nobody if refused > 0 => return Ending { exit: Exit::Lost, ..ending },
+            Audience::Nobody => [(0, ""), (0, "")],
+            _ => [(refused, "not sent"), (open, "not acknowledged")],
+        };
         let counts = counts.into_iter().filter(|&(count, _)| count > 0);
         let missing = counts.map(|(count, what)| format!("lines {what}: {count}"));
         let sentences: Vec<_> = ending.text.into_iter().chain(missing).collect();

@@ -453,6 +453,16 @@ fn a_new_nick_is_the_one_to_come_back_with() {
 }
 
 #[test]
+fn the_answer_to_a_new_nick_may_come_before_the_rooms_hear_of_it() {
+    let mut play = Play::in_lobby();
+    play.types("/nick carol");
+    let answer = r#"{"type":"nick","username":"carol","label":"1"}"#;
+    assert_eq!(play.hears(answer), [r#"Status("you are now carol")"#]);
+    let change = r#"{"type":"presence","room":"lobby","event":"nick","username":"alice","new_username":"carol"}"#;
+    assert_eq!(play.hears(change), NOTHING);
+}
+
+#[test]
 fn joining_moves_and_parting_moves_back() {
     let mut play = Play::in_lobby();
     assert_eq!(
