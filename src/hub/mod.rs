@@ -181,7 +181,14 @@ impl Hub {
             self.nicks.release(&nick, card.id);
         }
         self.identities.rest(card.id, &self.limits());
-        lock(&self.cards).remove(&card.id);
+        let is_empty = {
+            let mut cards = lock(&self.cards);
+            cards.remove(&card.id);
+            cards.is_empty()
+        };
+        if is_empty {
+            self.emptied.notify_waiters();
+        }
         self.closed
             .push(Closed::new(card, (self.clock)(), reason, detail));
     }
@@ -288,6 +295,20 @@ mod tests {
             RoomName::new("lobby").unwrap(),
             || 1_700_000_000_000,
         )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_an_empty_house_is_woken_by_the_last_to_leave() {
+        let hub = hub();
+        let addr = "127.0.0.1:1".parse().unwrap();
+        let last = hub.open(addr, &Arc::default());
+        let second = std::time::Duration::from_secs(1);
+        let woken = async {
+            tokio::time::sleep(second).await;
+            hub.close(&last, CloseReason::ClientQuit, None);
+        };
+        let (emptied, ()) = tokio::join!(tokio::time::timeout(2 * second, hub.empty()), woken);
+        assert!(emptied.is_ok());
     }
 
     #[test]
