@@ -297,6 +297,20 @@ mod tests {
         )
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_an_empty_house_is_woken_by_the_last_to_leave() {
+        let hub = hub();
+        let addr = "127.0.0.1:1".parse().unwrap();
+        let last = hub.open(addr, &Arc::default());
+        let second = std::time::Duration::from_secs(1);
+        let woken = async {
+            tokio::time::sleep(second).await;
+            hub.close(&last, CloseReason::ClientQuit, None);
+        };
+        let (emptied, ()) = tokio::join!(tokio::time::timeout(2 * second, hub.empty()), woken);
+        assert!(emptied.is_ok());
+    }
+
     #[test]
     fn a_phase_never_goes_back() {
         let hub = hub();
