@@ -219,7 +219,7 @@ fn text(line: &str, room: &str) -> Option<Event> {
     {
         return Some(heard(room, username, text));
     }
-    line.contains("skipped").then(|| notice(line, room))
+    line.starts_with("! ").then(|| notice(line, room))
 }
 
 fn heard(room: &str, username: &str, text: &str) -> Event {
