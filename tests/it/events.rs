@@ -317,7 +317,7 @@ async fn presence() {
         .row([Nothing, Line("* bob joined lobby"), Nothing])
         .await;
     bob.request("nick", json!({ "username": "rob" })).await;
-    bob.hears_until("message").await;
+    bob.hears_until("nick").await;
     stage.row([Nothing, Notice(&["bob", "rob"]), Nothing]).await;
 }
 

@@ -58,18 +58,14 @@ async fn who_stops_reading_is_sent_away_where_the_operator_wants_that() {
     let chat = Daemon::start(config("disconnect")).await;
     let mut stopped = flood_past_stopped_readers(&chat).await;
 
-    chat.counts(
-        "chatd_connections_closed_total",
-        &["slow_consumer"],
-        STOPPED as f64,
-    )
-    .await;
     for reader in &mut stopped {
         reader.signal(Signal::CONT);
         let told = report(reader).await;
         assert_eq!(told["bye"], "slow_consumer", "{told}");
         assert_eq!(told["gapped"], 0, "{told}");
     }
+    let counted = ["chatd_connections_closed_total", "slow_consumer"];
+    chat.counts(counted[0], &[counted[1]], STOPPED as f64).await;
     assert_eq!(
         chat.metrics().await.sum("chatd_gap_messages_total", &[]),
         0.0

@@ -176,8 +176,31 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Rows of clients that have not heard everything, for the story of a failed play.
+    fn who_is_behind(&self) -> String {
+        let mut chatctl = Command::new(program("chatctl"));
+        chatctl.arg("--socket").arg(self.admin_socket()).args([
+            "--format",
+            "ndjson",
+            "list-clients",
+        ]);
+        let rows = chatctl
+            .output()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let rows = rows.unwrap_or_default();
+        let behind = rows.lines().filter(|row| !row.contains("\"lag_msgs\":0,"));
+        behind.take(20).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let behind = if thread::panicking() {
+            self.who_is_behind()
+        } else {
+            String::new()
+        };
         let child = self.child.get_mut().unwrap();
         let _ = child.kill();
         let _ = child.wait();
@@ -185,7 +208,7 @@ impl Drop for Daemon {
             let log = self.stderr.text();
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             eprintln!(
-                "--- the daemon's last words, newest first ---\n{}",
+                "--- the daemon's last words, newest first ---\n{}\n--- who is behind ---\n{behind}",
                 tail.join("\n")
             );
         }

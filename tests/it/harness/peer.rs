@@ -121,8 +121,11 @@ impl Peer {
     pub(crate) async fn line_with_any_patience(&mut self) -> Option<String> {
         let mut line = Vec::new();
         match self.read.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => None,
-            Ok(_) => Some(String::from_utf8(line).unwrap().trim_end().to_owned()),
+            Ok(_) if line.ends_with(b"\r\n") => {
+                Some(String::from_utf8(line).unwrap().trim_end().to_owned())
+            }
+            // The end, also in the middle of a line: the server may give up on who reads nothing.
+            Ok(_) | Err(_) => None,
         }
     }
 
