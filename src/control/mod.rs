@@ -66,10 +66,13 @@ pub struct Parts {
 /// Fits the limits of a configuration to this machine, or says in a sentence why they do not fit.
 pub type FitLimits = Box<dyn Fn(&Loaded) -> Result<Limits, String> + Send + Sync>;
 
+/// Changes `log.level`, or says in a sentence what is wrong with it.
+pub type SetLevel = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
 /// The logs as far as an operator's verbs touch them.
 pub struct LogSwitch {
     /// Changes `log.level`, or says in a sentence what is wrong with it.
-    pub set_level: Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub set_level: SetLevel,
     /// Log lines that could not be written since the start.
     pub dropped: Box<dyn Fn() -> u64 + Send + Sync>,
 }
