@@ -187,8 +187,8 @@ impl Default for Limits {
             }),
             message_burst: 100,
             request_rate: Some(Rate {
-                count: 20,
-                per: Duration::from_secs(1),
+                count: 100,
+                per: Duration::from_secs(10),
             }),
             hello_timeout: Duration::from_secs(10),
             line_timeout: Duration::from_secs(10),

@@ -25,17 +25,21 @@ const TIMED: u32 = 64;
 
 impl Lane {
     /// A first line that is a `hello`. It may fail and be tried again.
-    pub(super) fn open_full(&mut self, at: usize, mut fields: Fields<'_>, now: Instant) -> Flow {
+    pub(super) fn open_full(&mut self, at: usize, mut fields: Fields<'_>) -> Flow {
+        let about = About {
+            voice: Some(Voice::Full),
+            ..About::default()
+        };
         let label = match fields.take_label() {
             Ok(label) => label,
             Err(flaw) => {
-                self.fault(at, &flaw, About::default());
+                self.fault(at, &flaw, about);
                 return Flow::Done;
             }
         };
         let about = About {
             label: label.as_deref(),
-            ..About::default()
+            ..about
         };
         let hello = match fields.into_request() {
             Ok(Request::Hello(hello)) => hello,
@@ -45,9 +49,6 @@ impl Lane {
                 return Flow::Done;
             }
         };
-        if !self.may_request(at, now, about) {
-            return Flow::Done;
-        }
         if let Err(flaw) = self.hello(at, &hello, label.as_deref()) {
             self.fault(at, &flaw, about);
         }

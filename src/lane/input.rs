@@ -1,6 +1,5 @@
 //! The read side of one session: bytes, lines, and when not to read.
 
-use std::borrow::Cow;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -30,13 +29,14 @@ pub(super) enum Flow {
 }
 
 impl Lane {
-    /// Reads and carries out what a session sends, as far as it may be read now.
-    pub(super) fn listen(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) {
+    /// Reads and carries out what a session sends, as far as it may be read now. True if it stopped
+    /// because it may not: then nothing wakes the session when more comes.
+    pub(super) fn listen(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut lines = LINES;
         while self.may_read(at, cx, now) {
             if lines == 0 {
                 cx.waker().wake_by_ref();
-                return;
+                return false;
             }
             let held = std::mem::take(&mut self.seats[at].input.held);
             if !held.is_empty() {
@@ -44,7 +44,7 @@ impl Lane {
                 continue;
             }
             if self.seats[at].input.eof {
-                return;
+                return false;
             }
             let mut scratch = std::mem::take(&mut self.scratch);
             let read = self.seats[at].conn.poll_read(cx, &mut scratch);
@@ -65,8 +65,21 @@ impl Lane {
             }
             self.scratch = scratch;
             if waits {
-                return;
+                return false;
             }
+        }
+        true
+    }
+
+    /// Goes on with a session that stopped reading for its own answers or replies, now that they
+    /// are given out. The other reasons have wakers of their own.
+    pub(super) fn go_on(&self, at: usize) {
+        let (input, waits) = (
+            &self.seats[at].input,
+            matches!(self.seats[at].input.slot, SlotWait::Waiting(_)),
+        );
+        if !waits && !input.barrier && self.may_go_on(at) {
+            self.seats[at].wake();
         }
     }
 
@@ -187,23 +200,21 @@ impl Lane {
             let text = "the first line is too long";
             return self.begin_close(at, CloseReason::ProtocolError, Some(text.into()));
         }
-        let text = if first {
-            "the line is too long"
+        let flaw = Flaw::new(ErrorCode::LineTooLong, "the line is too long");
+        if first {
+            self.fault(
+                at,
+                &flaw,
+                About {
+                    limit: Some(limit),
+                    ..About::default()
+                },
+            );
         } else {
-            "the line goes on and on"
-        };
-        let flaw = Flaw {
-            code: ErrorCode::LineTooLong,
-            text: Cow::Borrowed(text),
-        };
-        self.fault(
-            at,
-            &flaw,
-            About {
-                limit: Some(limit),
-                ..About::default()
-            },
-        );
+            // It was told; that it goes on and on only counts.
+            self.meter.rejected.count(flaw.code as usize);
+            self.count_fault(at);
+        }
     }
 
     /// The peer has closed its sending side.
@@ -243,7 +254,7 @@ impl Lane {
 
     fn first_line(&mut self, at: usize, line: &[u8], now: Instant) -> Flow {
         match open(line) {
-            Opening::Full(fields) => return self.open_full(at, fields, now),
+            Opening::Full(fields) => return self.open_full(at, fields),
             Opening::Basic(_) => {
                 self.speak(at, Voice::Basic, Dialect::Basic);
                 return self.basic_line(at, line, now);
@@ -297,12 +308,10 @@ impl Lane {
     /// Whether a request other than a message to a room is within `limits.request_rate`. If not it
     /// is refused; who goes on and on is closed.
     pub(super) fn may_request(&mut self, at: usize, now: Instant, about: About<'_>) -> bool {
-        /// Requests that may come at once, in seconds of the rate.
-        const BURST: u32 = 5;
         /// Refusals in a row that are a flood.
         const FLOOD: u32 = 200;
         let rate = self.limits.request_rate;
-        let burst = rate.map_or(1, |rate| rate.count.saturating_mul(BURST));
+        let burst = rate.map_or(1, |rate| rate.count);
         let input = &mut self.seats[at].input;
         let Err(wait) = input.requests.try_spend(now, rate, burst) else {
             input.limited = 0;

@@ -226,9 +226,12 @@ impl Lane {
         let now = Instant::now();
         self.remember(at, cx);
         if self.seats[at].closing.is_none() {
-            self.listen(at, cx, now);
+            let stopped = self.listen(at, cx, now);
             self.answer(at);
             let live = self.pump(at, cx, now);
+            if stopped {
+                self.go_on(at);
+            }
             self.watch(at, now, live);
         }
         if self.seats[at].closing.is_some() && self.farewell(at, cx, now).is_ready() {

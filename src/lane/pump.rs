@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Lane;
 use super::seat::{Seat, Slice};
-use super::write::{Written, write_slice};
+use super::write::{Skip, Written, write_slice};
 use crate::close::CloseReason;
 use crate::event::{GapReason, Seq};
 use crate::hub::SessionState;
@@ -106,7 +106,7 @@ impl Lane {
         let Some(waker) = &seat.waker else {
             return Ok(Next::Blocked);
         };
-        let written = write_slice(&mut seat.conn, waker, slice, seat.card.id)?;
+        let written = write_slice(&mut seat.conn, waker, slice)?;
         let replayed = slice.replayed;
         if written.done {
             seat.output.slice = None;
@@ -185,7 +185,10 @@ impl Lane {
         seat.output.slice = Some(Slice {
             room: room.id,
             at: start,
-            skip_own: !profile.hears_itself(),
+            skip: Some(Skip {
+                author: seat.card.id,
+                silence: profile.silence(),
+            }),
             replayed: true,
             encoded: chunk.clone(),
         });

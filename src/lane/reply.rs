@@ -23,6 +23,8 @@ pub(super) struct About<'a> {
     pub(super) room: Option<&'a str>,
     pub(super) retry_after: Option<Duration>,
     pub(super) limit: Option<usize>,
+    /// How to say it, where the session itself has not shown how it speaks.
+    pub(super) voice: Option<Voice>,
 }
 
 impl Lane {
@@ -60,7 +62,13 @@ impl Lane {
             retry_after_ms,
             limit: about.limit,
         };
-        self.reply_to(at, &error, about.label);
+        let voice = about.voice.unwrap_or(self.seats[at].voice);
+        encode_reply(
+            voice,
+            &error,
+            about.label,
+            &mut self.seats[at].output.outbox,
+        );
     }
 
     /// Refuses a request that has a flaw.
@@ -71,6 +79,11 @@ impl Lane {
     /// A line was no line of this protocol. Too many in a row end the session.
     pub(super) fn fault(&mut self, at: usize, flaw: &Flaw, about: About<'_>) {
         self.refuse(at, flaw.code, &flaw.text, about);
+        self.count_fault(at);
+    }
+
+    /// One more faulty line in a row.
+    pub(super) fn count_fault(&mut self, at: usize) {
         self.seats[at].input.bad += 1;
         if self.seats[at].input.bad >= self.limits.bad_lines {
             self.begin_close(

@@ -8,6 +8,7 @@ use tokio_util::sync::PollSemaphore;
 
 use super::Conn;
 use super::farewell::Closing;
+use super::write::Skip;
 use crate::close::CloseReason;
 use crate::event::{Seq, SessionId};
 use crate::hub::{Card, Permit};
@@ -108,8 +109,8 @@ pub(super) struct Slice {
     pub(super) room: u64,
     pub(super) encoded: Arc<Encoded>,
     pub(super) at: usize,
-    /// Whether what the session itself said is left out.
-    pub(super) skip_own: bool,
+    /// What of the session's own doings is left out.
+    pub(super) skip: Option<Skip>,
     /// Whether it was read from the log.
     pub(super) replayed: bool,
 }

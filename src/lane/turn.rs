@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use tokio::time::Instant;
 
 use super::seat::Slice;
-use super::write::write_lines;
+use super::write::{Skip, write_lines};
 use super::{Lane, SharedLane};
 use crate::event::{Event, Seq, SessionId};
 use crate::hub::SessionState;
@@ -293,8 +293,11 @@ impl Lane {
             member.cursor = member.cursor.max(last);
             return false;
         }
-        let skip_own = !member.profile.hears_itself() && seat.spoke == self.turn;
-        let skip = skip_own.then(|| seat.card.id);
+        let silence = member.profile.silence();
+        let skip = (seat.spoke == self.turn).then(|| Skip {
+            author: seat.card.id,
+            silence,
+        });
         let waker = seat.waker.as_ref().unwrap_or(Waker::noop());
         let written = write_lines(&mut seat.conn, waker, encoded, &mut at, skip);
         member.cursor = member.cursor.max(last);
@@ -308,7 +311,7 @@ impl Lane {
                         room,
                         encoded,
                         at,
-                        skip_own,
+                        skip,
                         replayed,
                     });
                     seat.card.set_state(SessionState::Behind);

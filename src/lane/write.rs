@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 use super::Conn;
 use super::seat::Slice;
 use crate::event::SessionId;
-use crate::log::Encoded;
+use crate::log::{Encoded, Line};
+use crate::wire::Silence;
 
 /// What a write came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,19 @@ pub(super) struct Written {
     pub(super) done: bool,
 }
 
+/// Whose lines are left out of a write, and which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Skip {
+    pub(super) author: SessionId,
+    pub(super) silence: Silence,
+}
+
+impl Skip {
+    fn skips(self, line: &Line) -> bool {
+        line.author == self.author && (self.silence == Silence::Everything || line.seq.is_none())
+    }
+}
+
 /// Writes the lines of `encoded` from the byte `at` on, but those of `skip`. Moves `at`.
 ///
 /// # Errors
@@ -28,7 +42,7 @@ pub(super) fn write_lines(
     waker: &Waker,
     encoded: &Encoded,
     at: &mut usize,
-    skip: Option<SessionId>,
+    skip: Option<Skip>,
 ) -> io::Result<Written> {
     let mut cx = Context::from_waker(waker);
     let mut written = Written::default();
@@ -58,7 +72,7 @@ pub(super) fn write_lines(
 }
 
 /// The next bytes to write from `at` on: as many lines as follow each other without one of `skip`.
-fn segment(encoded: &Encoded, at: usize, skip: Option<SessionId>) -> (usize, usize) {
+fn segment(encoded: &Encoded, at: usize, skip: Option<Skip>) -> (usize, usize) {
     let Some(skip) = skip else {
         return (at, encoded.bytes.len());
     };
@@ -69,14 +83,14 @@ fn segment(encoded: &Encoded, at: usize, skip: Option<SessionId>) -> (usize, usi
     let mut from = at;
     let mut to = at;
     for line in lines.by_ref() {
-        if line.author != skip {
+        if !skip.skips(line) {
             to = line.end as usize;
             break;
         }
         from = line.end as usize;
         to = from;
     }
-    for line in lines.take_while(|line| line.author != skip) {
+    for line in lines.take_while(|line| !skip.skips(line)) {
         to = line.end as usize;
     }
     (from, to)
@@ -90,10 +104,8 @@ pub(super) fn write_slice(
     conn: &mut Conn,
     waker: &Waker,
     slice: &mut Slice,
-    session: SessionId,
 ) -> io::Result<Written> {
-    let skip = slice.skip_own.then_some(session);
-    write_lines(conn, waker, &slice.encoded, &mut slice.at, skip)
+    write_lines(conn, waker, &slice.encoded, &mut slice.at, slice.skip)
 }
 
 #[cfg(test)]
@@ -114,11 +126,14 @@ mod tests {
                 author,
             });
         }
-        assert_eq!(segment(&encoded, 0, Some(me)), (5, 15));
-        assert_eq!(segment(&encoded, 7, Some(me)), (7, 15));
-        assert_eq!(segment(&encoded, 15, Some(me)), (20, 20));
-        assert_eq!(segment(&encoded, 0, Some(you)), (0, 5));
-        assert_eq!(segment(&encoded, 5, Some(you)), (15, 20));
+        let skip = |author, silence| Some(Skip { author, silence });
+        let all = |author| skip(author, Silence::Everything);
+        assert_eq!(segment(&encoded, 0, all(me)), (5, 15));
+        assert_eq!(segment(&encoded, 7, all(me)), (7, 15));
+        assert_eq!(segment(&encoded, 15, all(me)), (20, 20));
+        assert_eq!(segment(&encoded, 0, all(you)), (0, 5));
+        assert_eq!(segment(&encoded, 5, all(you)), (15, 20));
         assert_eq!(segment(&encoded, 3, None), (3, 20));
+        assert_eq!(segment(&encoded, 0, skip(me, Silence::Presence)), (0, 20));
     }
 }

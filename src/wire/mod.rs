@@ -127,7 +127,7 @@
 //! **Pace.** Over `limits.message_rate` a session is not read: nothing is refused, nothing lost.
 //! `rate_limited` (with `retry_after_ms`) is for other requests.
 //!
-//! **Presence** comes after what was said before it. Rooms above `limits.presence_members` send
+//! **Presence** comes after what was said before it, and tells of others only. Rooms above `limits.presence_members` send
 //! none, and `joined` then has no `members`. A session that was behind gets one `names` with
 //! `reset:true` afterwards.
 
@@ -171,13 +171,25 @@ impl Profile {
         Self::TextRooms,
     ];
 
-    /// Whether sessions of this profile hear their own messages.
-    pub const fn hears_itself(self) -> bool {
-        matches!(self, Self::Full | Self::FullPresence)
+    /// What of its own doings a session of this profile is not told.
+    pub const fn silence(self) -> Silence {
+        match self {
+            Self::Basic | Self::Text | Self::TextRooms => Silence::Everything,
+            Self::Full | Self::FullPresence => Silence::Presence,
+        }
     }
 
     /// Whether sessions of this profile keep a roster by presence.
     pub const fn keeps_roster(self) -> bool {
         matches!(self, Self::FullPresence)
     }
+}
+
+/// What of its own doings a session is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// That it came, left or is called otherwise: it was answered.
+    Presence,
+    /// That, and what it said itself.
+    Everything,
 }

@@ -280,9 +280,8 @@ async fn bye_by_kick() {
     let mut stage = Stage::open(Config::shipped()).await;
     for peer in [&stage.text, &stage.basic, &stage.silent] {
         let row = stage.chat.row_of(peer, |_| true).await;
-        let id = row["id"].to_string();
-        let kick = ["kick", id.trim_matches('"'), "--reason", "too loud"];
-        assert_eq!(stage.chat.ctl(&kick).await.code, 0);
+        let kick = json!({ "filter": { "id": row["id"] }, "reason": "too loud" });
+        stage.chat.ask("clients.kick", kick).await;
     }
     let told = || Farewell(&["too loud"]);
     stage.row([told(), told(), told()]).await;

@@ -144,7 +144,7 @@ async fn ten_thousand_people_in_one_room() {
         }
     }
 
-    let rows = chat.clients().await;
+    let rows = chat.listed().await;
     assert_eq!(rows.len(), CROWD, "chatctl lists everybody");
     let mut speaker = last.unwrap();
     speaker

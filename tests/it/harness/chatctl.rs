@@ -68,8 +68,8 @@ impl Daemon {
         .await
     }
 
-    /// The rows of `list-clients`.
-    pub(crate) async fn clients(&self) -> Vec<Value> {
+    /// What `chatctl list-clients` lists.
+    pub(crate) async fn listed(&self) -> Vec<Value> {
         let listed = self.ctl(&["--format", "json", "list-clients"]).await.json();
         listed.as_array().expect("list-clients is an array").clone()
     }

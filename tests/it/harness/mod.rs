@@ -1,5 +1,6 @@
 //! The stage: a daemon in a folder of its own, people with raw sockets, and patience.
 
+mod admin;
 mod cast;
 mod chatctl;
 mod companion;
