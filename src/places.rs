@@ -207,7 +207,7 @@ mod tests {
     fn user() -> Surroundings {
         Surroundings {
             xdg_runtime_dir: Some("/run/user/1000".into()),
-            home: Some("/home/ann".into()),
+            home: Some("/u/ann".into()),
             temp: "/tmp".into(),
             uid: 1000,
             ..Surroundings::default()
@@ -221,7 +221,7 @@ mod tests {
             folders(&ann.runtime()),
             ["/run/chatd", "/run/user/1000/chatd", "/tmp/chatd-1000"]
         );
-        assert_eq!(folders(&ann.state())[0], "/home/ann/.local/state/chatd");
+        assert_eq!(folders(&ann.state())[0], "/u/ann/.local/state/chatd");
         let root = Surroundings {
             uid: 0,
             temp: "/tmp".into(),

@@ -9,7 +9,6 @@
 //! Not here: who may call what (`admin`), how it is printed (`chatctl`), and the work of draining
 //! (`server`, which watches [`Control::stopping`]).
 
-mod backoff;
 mod cidr;
 mod clients;
 mod closed;
@@ -35,7 +34,6 @@ use crate::limits::Limits;
 use crate::mail::Note;
 use crate::phase::Phase;
 
-pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use clients::{ClientPage, ClientQuery, ClientRow, Filter, SortKey};
 pub use closed::{ClosedQuery, ClosedRow};

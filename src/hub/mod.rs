@@ -181,9 +181,16 @@ impl Hub {
             self.nicks.release(&nick, card.id);
         }
         self.identities.rest(card.id, &self.limits());
-        lock(&self.cards).remove(&card.id);
+        let is_last = {
+            let mut cards = lock(&self.cards);
+            cards.remove(&card.id);
+            cards.is_empty()
+        };
         self.closed
             .push(Closed::new(card, (self.clock)(), reason, detail));
+        if is_last {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// Every session, in no order.
@@ -296,5 +303,24 @@ mod tests {
         hub.set_phase(Phase::Draining);
         hub.set_phase(Phase::Ready);
         assert_eq!(hub.phase(), Phase::Draining);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_last_session_is_told() {
+        let hub = hub();
+        hub.empty().await;
+        let lane = Arc::<Mailbox>::default();
+        let cards = [0, 1].map(|_| hub.open("127.0.0.1:1".parse().unwrap(), &lane));
+        let mut empty = std::pin::pin!(hub.empty());
+        let mut is_told = async || {
+            futures_util::future::poll_immediate(empty.as_mut())
+                .await
+                .is_some()
+        };
+        assert!(!is_told().await);
+        hub.close(&cards[0], CloseReason::ClientQuit, None);
+        assert!(!is_told().await);
+        hub.close(&cards[1], CloseReason::ClientQuit, None);
+        assert!(is_told().await);
     }
 }
