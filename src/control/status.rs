@@ -148,6 +148,27 @@ impl Control {
         }
     }
 
+    /// Writes the daemon at a glance into the log.
+    pub fn log_status(&self) {
+        let status = self.status();
+        tracing::info!(
+            event = "daemon.status",
+            phase = status.phase,
+            uptime_seconds = status.uptime_seconds,
+            clients = status.clients,
+            behind = self.census().behind,
+            rooms = status.rooms,
+            committed_messages = status.committed_messages,
+            deliveries = status.deliveries,
+            gap_messages = status.gap_messages,
+            in_bytes = status.in_bytes,
+            out_bytes = status.out_bytes,
+            lag_msgs_max = status.lag_msgs_max,
+            buffer_bytes = status.buffer_bytes,
+            "the daemon at a glance"
+        );
+    }
+
     /// Counts the sessions.
     pub fn census(&self) -> Census {
         let mut dialects = [0; Dialect::ALL.len()];
