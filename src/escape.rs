@@ -7,7 +7,8 @@
 //! - control characters, C0 and C1 alike (U+009B opens a control sequence just as ESC `[` does);
 //! - line and paragraph separators: one record stays one line;
 //! - bidi controls, zero-width and other format characters, private use, what is not assigned;
-//! - letters and marks that show nothing although their category is not "Other".
+//! - letters and marks that show nothing although their category is not "Other";
+//! - marks beyond the eighth on one letter, which would smear over the lines above and below.
 //!
 //! Kept on purpose: the zero-width joiner inside an emoji sequence, the joiners between letters of
 //! scripts that are spelled with them (Persian, the Indic scripts), the tags of a flag, and the
@@ -73,6 +74,9 @@ fn first_hidden(text: &str) -> Option<usize> {
     None
 }
 
+/// Marks that one letter may carry: more than any spelling needs.
+const MARKS: u8 = 8;
+
 /// What stands before a character, as far as its meaning hangs on it.
 #[derive(Default)]
 struct Context {
@@ -82,6 +86,8 @@ struct Context {
     flag: bool,
     /// The last character is a letter or mark of a script that is spelled with joiners.
     spelled: bool,
+    /// How many marks in a row came last, at most [`MARKS`].
+    marks: u8,
 }
 
 impl Context {
@@ -97,12 +103,18 @@ impl Context {
             JOINER if self.emoji => next.is_some_and(is_emoji),
             JOINER | NON_JOINER => self.spelled && next.is_some_and(is_spelled_with_joiners),
             '\u{e0020}'..='\u{e007f}' => self.flag,
+            _ if self.marks >= MARKS && is_mark(c) => false,
             _ => !is_hidden(c),
         }
     }
 
     fn passed(&mut self, c: char) {
         self.flag = c == BLACK_FLAG || (self.flag && matches!(c, '\u{e0020}'..='\u{e007e}'));
+        self.marks = if is_mark(c) {
+            (self.marks + 1).min(MARKS)
+        } else {
+            0
+        };
         self.spelled = is_spelled_with_joiners(c);
         self.emoji = is_emoji(c) || (self.emoji && c == '\u{fe0f}');
     }
@@ -116,6 +128,10 @@ fn is_emoji(c: char) -> bool {
 fn is_spelled_with_joiners(c: char) -> bool {
     matches!(c, '\u{620}'..='\u{7bf}' | '\u{900}'..='\u{dff}')
         && c.general_category_group() != GeneralCategoryGroup::Other
+}
+
+fn is_mark(c: char) -> bool {
+    !c.is_ascii() && c.general_category_group() == GeneralCategoryGroup::Mark
 }
 
 fn is_hidden(c: char) -> bool {
@@ -210,6 +226,13 @@ mod tests {
             "x\\x1b👩\u{200d}💻",
             "after an escape too"
         );
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let tower = format!("a{}b", "\u{301}".repeat(10));
+        let shown = format!("a{}\\u{{301}}\\u{{301}}b", "\u{301}".repeat(8));
+        assert_eq!(visible(&tower), shown);
     }
 
     fn escaped(c: char) -> String {

@@ -17,6 +17,9 @@ use crate::name::Nick;
     name = "chat-client",
     version,
     args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    override_usage = "chat-client [OPTIONS] [SERVER[:PORT]] [USERNAME]\n       \
+                      chat-client send [OPTIONS] TEXT",
     after_help = "Exit status: 0 ended by the user, 1 closed by the server or lost for good, \
                   2 usage, 3 cannot connect, 4 refused (nick, room, ban)."
 )]

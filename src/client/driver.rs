@@ -115,23 +115,30 @@ impl Driver {
         }
     }
 
-    /// A script that could not say everything has failed.
+    /// A script that could not say everything has failed, and says how much is missing.
     fn verdict(&self, ending: Ending) -> Ending {
-        let failures = self.conversation.failures();
-        if ending.exit == Exit::Done && !self.run.commands && failures > 0 {
-            let lines = if failures == 1 {
-                "1 line was"
-            } else {
-                "lines were"
-            };
-            let count = if failures == 1 {
-                String::new()
-            } else {
-                format!("{failures} ")
-            };
-            return Ending::because(Exit::Lost, format!("{count}{lines} not sent"));
+        if self.run.commands {
+            return ending;
         }
-        ending
+        let refused = self.conversation.failures();
+        let open = self.conversation.unanswered() as u64;
+        let counts = match self.run.renderer.audience {
+            // There was one line, and what became of it has been said.
+            Audience::Nobody if refused > 0 => return Ending { exit: Exit::Lost, ..ending },
+            Audience::Nobody => [(0, ""), (0, "")],
+            _ => [(refused, "not sent"), (open, "not acknowledged")],
+        };
+        let counts = counts.into_iter().filter(|&(count, _)| count > 0);
+        let missing = counts.map(|(count, what)| format!("lines {what}: {count}"));
+        let sentences: Vec<_> = ending.text.into_iter().chain(missing).collect();
+        let exit = match ending.exit {
+            Exit::Done if !sentences.is_empty() => Exit::Lost,
+            exit => exit,
+        };
+        Ending {
+            exit,
+            text: (!sentences.is_empty()).then(|| sentences.join("; ")),
+        }
     }
 
     /// Connects after a while.
@@ -302,6 +309,10 @@ impl Driver {
             }
         };
         clock.heard(Instant::now());
+        // What is no event was for the silent listener that we are before `hello` arrives.
+        let Ok(event) = Event::parse(&line) else {
+            return;
+        };
         if self.run.json {
             let line = match self.run.renderer.audience {
                 Audience::Person => visible(&line).into_owned(),
@@ -309,9 +320,6 @@ impl Driver {
             };
             self.front.paper.print(Some(Line::Out(line)));
         }
-        let Ok(event) = Event::parse(&line) else {
-            return;
-        };
         if let Event::Welcome(welcome) = &event {
             reader.limit(&welcome.limits);
             clock.welcomed(welcome.ping_interval_ms.map(Duration::from_millis));

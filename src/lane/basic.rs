@@ -58,7 +58,10 @@ impl Lane {
         let claim = Claim::Shared(seat.card.addr.ip().to_canonical());
         self.hub
             .claim(&nick, seat.nick.as_ref(), seat.card.id, claim)
-            .map_err(|code| Flaw::new(code, "this name is in use; the message was not sent"))?;
+            .map_err(|code| Flaw {
+                code,
+                text: format!("the name {nick} is in use; the message was not sent").into(),
+            })?;
         self.rename(at, &nick);
         self.appear(at);
         Ok(())

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Lane;
+use super::farewell::retry_after_ms;
 use super::seat::SlotWait;
-use crate::close::CloseReason;
+use crate::close::{CloseReason, Refusal};
 use crate::event::SessionId;
 use crate::hub::SessionState;
 use crate::limits::OnLag;
 use crate::session::{Manner, Verdict};
-use crate::wire::{Reply, Voice};
+use crate::wire::{Reply, Voice, encode_refusal};
 
 /// At most one time per session. Activity does not move it: whoever is woken looks at its own
 /// timers and sets the next time.
@@ -149,11 +150,10 @@ impl Lane {
         if self.hub.add_listener() {
             self.seats[at].is_listener = true;
         } else {
-            self.begin_close(
-                at,
-                CloseReason::ServerFull,
-                Some("too many silent listeners".into()),
-            );
+            let why = "too many silent listeners";
+            self.begin_silent_close(at, CloseReason::ServerFull, Some(why.into()));
+            let outbox = &mut self.seats[at].output.outbox;
+            encode_refusal(Refusal::ServerFull, retry_after_ms(), outbox);
         }
     }
 
@@ -231,7 +231,7 @@ impl Lane {
     }
 
     /// The last number of a room that a session has wholly been given.
-    fn heard(&self, at: usize, room: u64) -> u64 {
+    pub(super) fn heard(&self, at: usize, room: u64) -> u64 {
         let seat = &self.seats[at];
         if let Some(slice) = seat
             .output

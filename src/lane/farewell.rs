@@ -18,8 +18,8 @@ use crate::event::Change;
 use crate::hub::SessionState;
 use crate::wire::{Reply, Voice, encode_refusal};
 
-/// How long the farewell may take to be written.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long a refused connection may take to read why.
+const REFUSAL: Duration = Duration::from_secs(2);
 /// How long the peer may take to close its side.
 const LINGER: Duration = Duration::from_secs(1);
 /// Refused connections of one lane that are told so at the same time; more are just closed.
@@ -95,7 +95,7 @@ impl Lane {
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
         seat.closing = Some(Closing {
             reason: CloseReason::ServerFull,
-            deadline: now + FLUSH,
+            deadline: now + REFUSAL,
             detail: None,
             is_half_closed: false,
             refused: true,
@@ -120,34 +120,54 @@ impl Lane {
         if self.seats[at].closing.is_some() {
             return;
         }
-        self.finish_line(at);
-        let why = match reason {
-            CloseReason::ClientQuit => text.clone(),
-            _ if reason.is_announced() => Some(reason.text().into()),
-            _ => None,
-        };
-        self.leave_all(at, &Change::Quit(why));
-        if let Some(nick) = &self.seats[at].nick {
-            self.hub.release(nick, self.seats[at].card.id);
-        }
+        let said = text.clone();
+        self.begin_silent_close(at, reason, text);
         if reason.is_announced() {
-            let said = text.as_deref().unwrap_or(reason.text());
+            let text = said.as_deref().unwrap_or(reason.text());
             let retry_after_ms = reason.reconnect().then(retry_after_ms);
             self.reply(
                 at,
                 &Reply::Bye {
                     reason,
-                    text: said,
+                    text,
                     retry_after_ms,
                 },
             );
         }
+    }
+
+    /// The same without `bye`: for who does not speak the protocol.
+    pub(super) fn begin_silent_close(
+        &mut self,
+        at: usize,
+        reason: CloseReason,
+        detail: Option<Box<str>>,
+    ) {
+        if self.seats[at].closing.is_some() {
+            return;
+        }
+        self.finish_line(at);
+        let why = match reason {
+            CloseReason::ClientQuit => detail.clone(),
+            _ if reason.is_announced() => Some(reason.text().into()),
+            _ => None,
+        };
+        self.leave_all(at, &Change::Quit(why));
         let seat = &mut self.seats[at];
+        if let Some(nick) = &seat.nick {
+            self.hub.release(nick, seat.card.id);
+        }
         seat.card.set_state(SessionState::Closing);
+        // Whoever does not read gets as long for the farewell as for anything else.
+        let patience = if self.stopping {
+            Duration::ZERO
+        } else {
+            self.limits.write_stall
+        };
         seat.closing = Some(Closing {
             reason,
-            deadline: Instant::now() + if self.stopping { Duration::ZERO } else { FLUSH },
-            detail: text,
+            deadline: Instant::now() + patience,
+            detail,
             is_half_closed: false,
             refused: false,
         });
@@ -276,7 +296,7 @@ impl Lane {
 }
 
 /// Clients that come back spread themselves.
-fn retry_after_ms() -> u64 {
+pub(super) fn retry_after_ms() -> u64 {
     // Without random bits everybody waits the same middle time.
     let spread = RETRY_MS.end - RETRY_MS.start;
     RETRY_MS.start + getrandom::u64().map_or(spread / 2, |bits| bits % spread)

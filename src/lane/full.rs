@@ -82,7 +82,7 @@ impl Lane {
             Some((name, optional)) => match self.hub.claim(&name, None, session, Claim::Alone) {
                 Ok(()) => name,
                 Err(_) if optional => self.guest(at)?,
-                Err(code) => return Err(Flaw::new(code, "this name is in use")),
+                Err(code) => return Err(in_use(code, &name)),
             },
             None => self.guest(at)?,
         };
@@ -125,7 +125,7 @@ impl Lane {
         // Nobody can take a guest's name, and session ids never repeat.
         self.hub
             .claim(&nick, self.seats[at].nick.as_ref(), session, Claim::Alone)
-            .map_err(|code| Flaw::new(code, "this name is in use"))?;
+            .map_err(|code| in_use(code, &nick))?;
         Ok(nick)
     }
 
@@ -283,7 +283,7 @@ impl Lane {
         let seat = &self.seats[at];
         self.hub
             .claim(&nick, seat.nick.as_ref(), seat.card.id, Claim::Alone)
-            .map_err(|code| Flaw::new(code, "this name is in use"))?;
+            .map_err(|code| in_use(code, &nick))?;
         if seat.nick.as_ref() != Some(&nick) {
             self.rename(at, &nick);
         }
@@ -511,6 +511,13 @@ impl Lane {
             })));
         }
         Flow::Done
+    }
+}
+
+fn in_use(code: ErrorCode, nick: &Nick) -> Flaw {
+    Flaw {
+        code,
+        text: format!("the name {nick} is in use").into(),
     }
 }
 

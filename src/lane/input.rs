@@ -124,21 +124,19 @@ impl Lane {
         self.meter.bytes_in.add(bytes.len() as u64);
         let seat = &mut self.seats[at];
         seat.card.in_bytes.add(bytes.len() as u64);
-        if seat.voice == Voice::Unknown {
-            if seat.timers.opening.is_none() {
-                seat.timers.opening = Some(now);
-                if let Some(protocol) = foreign_start(bytes) {
-                    return self.foreign(at, protocol);
-                }
-            }
-        }
-        let seat = &mut self.seats[at];
         if !matches!(seat.voice, Voice::Unknown | Voice::Text) {
             return self.feed(at, bytes, lines, now);
         }
         let (text, marks) = seat.input.telnet.strip(bytes);
         for _ in 0..marks {
             seat.output.outbox.extend_from_slice(&WILL_TIMING_MARK);
+        }
+        let is_start = seat.voice == Voice::Unknown && seat.timers.opening.is_none();
+        if is_start {
+            seat.timers.opening = Some(now);
+            if let Some(protocol) = foreign_start(text) {
+                return self.foreign(at, protocol);
+            }
         }
         self.feed(at, text, lines, now);
     }
@@ -271,10 +269,10 @@ impl Lane {
         Flow::Done
     }
 
-    /// Another protocol: nothing of it is interpreted.
+    /// Another protocol: nothing of it is interpreted, and nothing is said to it.
     fn foreign(&mut self, at: usize, protocol: &'static str) {
-        let text = format!("this is not the chat protocol ({protocol})");
-        self.begin_close(at, CloseReason::ProtocolError, Some(text.into()));
+        let text = format!("not the chat protocol but {protocol}");
+        self.begin_silent_close(at, CloseReason::ProtocolError, Some(text.into()));
     }
 
     /// The session has shown how it speaks.

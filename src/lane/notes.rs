@@ -119,7 +119,7 @@ impl Lane {
                 continue;
             }
             let notice = Reply::Notice { text, room };
-            encode_reply(seat.voice, &notice, None, &mut seat.output.outbox);
+            encode_reply(seat.voice(), &notice, None, &mut seat.output.outbox);
             seat.wake();
         }
     }

@@ -226,7 +226,11 @@ impl Lane {
         }
         let mut floor = reach.first;
         if let Some(bytes) = self.limits.lag_bytes {
-            floor = floor.max(room.within_bytes(bytes as u64));
+            let within = room.within_bytes(bytes as u64);
+            if self.heard(at, room.id) + 1 < within {
+                // Half way, so that one gap makes place for a while and is not followed by the next.
+                floor = floor.max(room.within_bytes(bytes as u64 / 2));
+            }
         }
         let since = seat.output.behind_since;
         if let (Some(age), Some(since)) = (self.limits.lag_age, since)

@@ -36,7 +36,7 @@ impl Lane {
     /// Answers a request.
     pub(super) fn reply_to(&mut self, at: usize, reply: &Reply<'_>, label: Option<&str>) {
         let seat = &mut self.seats[at];
-        encode_reply(seat.voice, reply, label, &mut seat.output.outbox);
+        encode_reply(seat.voice(), reply, label, &mut seat.output.outbox);
     }
 
     /// Refuses what a session asked for.
@@ -62,7 +62,7 @@ impl Lane {
             retry_after_ms,
             limit: about.limit,
         };
-        let voice = about.voice.unwrap_or(self.seats[at].voice);
+        let voice = about.voice.unwrap_or(self.seats[at].voice());
         encode_reply(
             voice,
             &error,

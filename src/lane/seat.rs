@@ -169,6 +169,12 @@ impl Seat {
         self.output.slice.is_some() || self.output.waiting() > 0
     }
 
+    /// In whose words it is answered. Who has sent nothing hears what a basic client hears.
+    pub(super) fn voice(&self) -> Voice {
+        let is_silent = self.voice == Voice::Unknown && self.card.in_bytes.get() == 0;
+        if is_silent { Voice::Basic } else { self.voice }
+    }
+
     /// Which shared bytes it gets.
     pub(super) fn profile(&self) -> Profile {
         match self.voice {

@@ -41,9 +41,17 @@ impl Lane {
         self.end_listening(at);
         self.speak(at, Voice::Text, Dialect::Text);
         self.rename(at, &nick);
+        // A name that is taken at once is the name under which one comes in.
+        let is_nick = line.starts_with(b"/nick ");
+        if is_nick {
+            self.text_line(at, line, now);
+        }
         let room = self.hub.default_room.clone();
         if let Ok(entered) = self.join(at, room.as_str(), None) {
             self.seats[at].current = Some(entered.room.id);
+        }
+        if is_nick {
+            return Flow::Done;
         }
         if line.first() == Some(&b'/') {
             return self.text_line(at, line, now);

@@ -84,6 +84,31 @@ fn a_paste_says_each_of_its_lines() {
 }
 
 #[test]
+fn keys_that_are_no_text_and_a_paste_that_is_too_long_are_told_and_survived() {
+    let (_server, mut peer, mut screen) = alice_in_lobby(&[]);
+    screen.types_bytes(b"caf\xe9 au lait");
+    screen.shows_row("! that was not UTF-8");
+    let many = "line\n".repeat(51);
+    screen.types(&format!("\u{1b}[200~{many}\u{1b}[201~\r"));
+    screen.shows_row("! 51 lines at once are too many: at most 50");
+    screen.types("fine\r");
+    assert_eq!(peer.hears_text().0, "fine");
+}
+
+#[test]
+fn names_and_commands_are_completed() {
+    let (_server, mut peer, mut screen) = alice_in_lobby(&[]);
+    peer.says(said(1, "robert", "hi"));
+    screen.shows_row("<robert> hi");
+    screen.types("/ms\trob\tpsst\r");
+    let message = peer.hears();
+    assert_eq!(
+        (&message["to"], &message["message"]),
+        (&json!("robert"), &json!("psst"))
+    );
+}
+
+#[test]
 fn every_way_out_leaves_the_terminal_as_it_was() {
     for keys in [CTRL_C, CTRL_D, "/quit\r", "half a thought\u{3}"] {
         let (_server, peer, mut screen) = alice_in_lobby(&[]);

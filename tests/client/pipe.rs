@@ -190,7 +190,7 @@ fn a_line_that_cannot_be_said_is_reported_and_counted_and_the_rest_is_said() {
     peer.lets_go();
     let ended = alice.end();
     assert_eq!(ended.code, Some(1));
-    for words in ["empty message", "4001 bytes", "2 lines were not sent"] {
+    for words in ["empty message", "4001 bytes", "lines not sent: 2"] {
         assert!(ended.stderr.contains(words), "{words}: {ended:?}");
     }
 }
@@ -290,6 +290,23 @@ fn every_ending_has_its_status_and_its_sentence() {
         assert_eq!(ended.code, Some(status), "{code}");
         assert!(ended.stderr.contains("so \\x1b[31mlong"), "{ended:?}");
     }
+}
+
+#[test]
+fn an_ending_that_leaves_something_unanswered_says_how_much() {
+    let server = Server::start();
+    let mut alice = Script::talk(server.address, &[]);
+    alice.types("one\ntwo\n");
+    let mut peer = server.in_lobby("alice");
+    peer.acks(1, "one");
+    peer.hears_text();
+    peer.says(json!({"type": "bye", "code": "kicked", "text": "out", "reconnect": false}));
+    let ended = alice.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("out; lines not acknowledged: 1"),
+        "{ended:?}"
+    );
 }
 
 #[test]

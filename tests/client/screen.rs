@@ -76,7 +76,11 @@ impl Screen {
     }
 
     pub(crate) fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.types_bytes(keys.as_bytes());
+    }
+
+    pub(crate) fn types_bytes(&mut self, keys: &[u8]) {
+        self.keys.write_all(keys).unwrap();
     }
 
     /// The rows as they look now.

@@ -303,7 +303,9 @@ async fn rename_collision() {
     stage.basic.says("alice", "I am alice").await;
     stage.text.say("/nick alice").await;
     stage.silent.says("alice", "no, I am").await;
-    let refused = || Notice(&["alice"]);
+    let told = ["chatd_messages_rejected_total", "nick_in_use"];
+    stage.chat.counts(told[0], &[told[1]], 3.0).await;
+    let refused = || Notice(&["in use"]);
     stage.row([refused(), refused(), refused()]).await;
 }
 

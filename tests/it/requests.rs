@@ -62,6 +62,7 @@ async fn without_a_room_a_message_goes_to_the_default_room() {
 #[tokio::test]
 async fn a_wrong_request_is_refused_by_name_and_the_session_stays() {
     let chat = Daemon::start(Config::shipped().limit("bad_lines", 1000)).await;
+    let _owner = chat.full_in("den", "owner").await;
     let mut alice = chat.full_in("lobby", "alice").await;
     let deep = format!("{}1{}", "[".repeat(17), "]".repeat(17));
     let wrong = [
@@ -90,6 +91,10 @@ async fn a_wrong_request_is_refused_by_name_and_the_session_stays() {
         (
             r#"{"type":"message","room":"den","message":"a"}"#,
             "not_in_room",
+        ),
+        (
+            r#"{"type":"message","room":"nowhere","message":"a"}"#,
+            "no_such_room",
         ),
         (r#"{"type":"part","room":"den"}"#, "not_in_room"),
         (r#"{"type":"names","room":"den"}"#, "not_in_room"),
@@ -120,6 +125,7 @@ async fn a_wrong_request_is_refused_by_name_and_the_session_stays() {
 #[tokio::test]
 async fn an_error_carries_what_the_request_was_called() {
     let chat = Daemon::start(Config::shipped()).await;
+    let _owner = chat.full_in("den", "owner").await;
     let mut alice = chat.full("alice").await;
     let fields = json!({ "room": "den", "message": "hi", "label": "l7", "cid": "c7" });
     alice.request("message", fields).await;

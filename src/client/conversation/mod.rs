@@ -358,7 +358,7 @@ impl Conversation {
     /// The user leaves while there is no connection to leave.
     fn end_early(&mut self) {
         let unsaid = self.outbox.len();
-        let text = (unsaid > 0).then(|| format!("{unsaid} of your messages were not sent"));
+        let text = (unsaid > 0).then(|| format!("messages of yours that were not sent: {unsaid}"));
         self.end(Ending {
             exit: Exit::Done,
             text,

@@ -182,6 +182,10 @@ impl Conversation {
         if self.me.as_deref() == Some(&username) {
             return;
         }
+        if let Some(old) = self.me.take() {
+            // The rooms will tell us too, now or later.
+            self.last_rename = Some(Change::Renamed(old, username.clone()));
+        }
         self.show(Item::Status(format!("you are now {username}")));
         self.settings.username = Some(username.clone());
         self.settings.username_is_guess = false;

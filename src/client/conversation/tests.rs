@@ -453,6 +453,16 @@ fn a_new_nick_is_the_one_to_come_back_with() {
 }
 
 #[test]
+fn the_answer_to_a_new_nick_may_come_before_the_rooms_hear_of_it() {
+    let mut play = Play::in_lobby();
+    play.types("/nick carol");
+    let answer = r#"{"type":"nick","username":"carol","label":"1"}"#;
+    assert_eq!(play.hears(answer), [r#"Status("you are now carol")"#]);
+    let change = r#"{"type":"presence","room":"lobby","event":"nick","username":"alice","new_username":"carol"}"#;
+    assert_eq!(play.hears(change), NOTHING);
+}
+
+#[test]
 fn joining_moves_and_parting_moves_back() {
     let mut play = Play::in_lobby();
     assert_eq!(
@@ -600,7 +610,7 @@ fn quitting_without_a_connection_says_what_was_not_said() {
     play.types("hi");
     assert_eq!(
         play.types("/quit"),
-        [r#"Done Some("1 of your messages were not sent")"#]
+        [r#"Done Some("messages of yours that were not sent: 1")"#]
     );
 }
 
@@ -611,7 +621,7 @@ fn who_wants_to_leave_does_not_come_back() {
     play.types("/quit");
     assert_eq!(
         play.is_cut_off(),
-        [r#"Done Some("1 of your messages were not sent")"#]
+        [r#"Done Some("messages of yours that were not sent: 1")"#]
     );
 }
 

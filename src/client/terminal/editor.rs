@@ -70,13 +70,11 @@ impl Editor {
     /// Reads lines until the person or the runtime ends it.
     pub(super) fn run(&mut self, typed: &mpsc::Sender<Input>) {
         while let Some(line) = self.next_line() {
-            let pasted = line.lines().count();
-            if pasted > PASTED {
-                let why = format!("{pasted} lines at once are too many: at most {PASTED}");
-                self.say(typed, Input::Unreadable(why));
-            }
-            for line in line.lines().take(if pasted > PASTED { 0 } else { PASTED }) {
-                self.say(typed, Input::Line(line.to_owned()));
+            match line.map_err(str::to_owned).and_then(|line| pasted(&line)) {
+                Ok(lines) => lines
+                    .into_iter()
+                    .for_each(|line| self.say(typed, Input::Line(line))),
+                Err(why) => self.say(typed, Input::Unreadable(why)),
             }
         }
         if let Some(file) = &self.history {
@@ -92,21 +90,37 @@ impl Editor {
         drop(typed.blocking_send(input));
     }
 
-    fn next_line(&mut self) -> Option<String> {
+    fn next_line(&mut self) -> Option<Result<String, &'static str>> {
         let text = visible(&self.prompt.after(self.typed)).into_owned();
         if self.gate.is_closed() {
             return None;
         }
-        let prompt = Drawn {
-            text,
-            gate: Arc::clone(&self.gate),
-        };
-        let line = self.lines.readline(&prompt);
+        let gate = Arc::clone(&self.gate);
+        let line = self.lines.readline(&Drawn { text, gate });
         self.gate.leaves();
-        let line = line.ok().filter(|_| !self.gate.is_closed())?;
-        // Only a full disk of history could refuse this, and then it is not kept.
-        drop(self.lines.add_history_entry(&line));
-        Some(line)
+        match line {
+            _ if self.gate.is_closed() => None,
+            Ok(line) => {
+                // Only a full disk of history could refuse this, and then it is not kept.
+                drop(self.lines.add_history_entry(&line));
+                Some(Ok(line))
+            }
+            Err(ReadlineError::Io(fault)) if fault.kind() == io::ErrorKind::InvalidData => {
+                Some(Err("that was not UTF-8"))
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// The lines of what was typed, or pasted, at once.
+fn pasted(text: &str) -> Result<Vec<String>, String> {
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    match lines.len() {
+        0..=PASTED => Ok(lines),
+        count => Err(format!(
+            "{count} lines at once are too many: at most {PASTED}"
+        )),
     }
 }
 

@@ -163,6 +163,11 @@ impl Full {
         if let Some(since) = &since {
             join["since"] = json!({ "epoch": since.epoch, "seq": since.seq });
         }
+        {
+            let mut state = self.mind.state.lock().unwrap();
+            let asked = state.asked.entry(room.to_owned()).or_default();
+            asked.push_back(since.clone());
+        }
         self.record.note(Event::Joining {
             room: room.to_owned(),
             since,
@@ -311,6 +316,10 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, username: S
         let event = match lines.next(&mut scratch).await {
             Read::End => Event::Closed,
             Read::Garbled(line) => Event::Garbled(line),
+            // What a silent listener hears before its `welcome` is not meant for a full client.
+            Read::Line(line) if line.starts_with(r#"{"username":"#) && !mind.is_welcomed() => {
+                continue;
+            }
             Read::Line(line) => match serde_json::from_str::<Line<'_>>(line) {
                 Err(_) => Event::Garbled(line.to_owned()),
                 Ok(object) => match mind.learn(object, &username) {
@@ -335,6 +344,10 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, username: S
 }
 
 impl Mind {
+    fn is_welcomed(&self) -> bool {
+        self.state.lock().unwrap().welcomed
+    }
+
     /// Takes in one line; the event to write down, if it is one.
     fn learn(&self, line: Line<'_>, username: &str) -> Option<Event> {
         let mut state = self.state.lock().unwrap();

@@ -187,6 +187,11 @@ fn basic(line: &str, room: &str) -> Option<Event> {
     let Ok(object) = serde_json::from_str::<Value>(line) else {
         return garbled();
     };
+    // A client that has said nothing yet is told the end in words for both JSON dialects.
+    if object["type"] == "bye" && object["username"] == "chatd" && object["message"].is_string() {
+        let code = object["code"].as_str().unwrap_or_default().to_owned();
+        return Some(Event::Bye { code });
+    }
     let fields = (object["username"].as_str(), object["message"].as_str());
     let (Some(username), Some(text)) = fields else {
         return garbled();
@@ -214,7 +219,7 @@ fn text(line: &str, room: &str) -> Option<Event> {
     {
         return Some(heard(room, username, text));
     }
-    line.contains("skipped").then(|| notice(line, room))
+    line.starts_with("! ").then(|| notice(line, room))
 }
 
 fn heard(room: &str, username: &str, text: &str) -> Event {
