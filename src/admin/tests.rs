@@ -221,7 +221,7 @@ async fn lists_are_filtered_sorted_and_cut_into_pages_that_miss_nobody() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_kick_ends_whom_it_names_and_nobody_else() {
     let office = Office::new().await;
     let alice = office.stage.join("alice", "10.0.0.1:1");
