@@ -8,6 +8,7 @@
 //! [`limits::Limits`]; every way a connection ends is a [`close::CloseReason`].
 
 pub mod admin;
+pub mod backoff;
 pub mod build;
 pub mod client;
 pub mod close;

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The name of the admin socket in its folder.
 pub const SOCKET: &str = "admin.sock";
@@ -107,7 +107,7 @@ pub struct Surroundings {
     /// The temp folder.
     pub temp: PathBuf,
     /// Who we are.
-    pub uid: Option<u32>,
+    pub uid: u32,
 }
 
 impl Surroundings {
@@ -127,25 +127,23 @@ impl Surroundings {
 
     /// Folders for sockets, in the order in which they are tried.
     pub fn runtime(&self) -> Vec<Place> {
-        let given = first_of(self.runtime_directory.as_ref()).map(|folder| Self::open(folder));
+        let given = first_of(self.runtime_directory.as_ref()).map(Self::open);
         let system = Self::open("/run/chatd".into());
         let session =
             absolute(self.xdg_runtime_dir.as_ref()).map(|parent| self.private(parent.join(NAME)));
-        let temp = self
-            .uid
-            .map(|uid| self.private(self.temp.join(format!("{NAME}-{uid}"))));
+        let temp = self.private(self.temp.join(format!("{NAME}-{}", self.uid)));
         given
             .into_iter()
             .chain([system])
             .chain(session)
-            .chain(temp)
+            .chain([temp])
             .collect()
     }
 
     /// Folders for state, in the order in which they are tried.
     pub fn state(&self) -> Vec<Place> {
-        let given = first_of(self.state_directory.as_ref()).map(|folder| Self::open(folder));
-        let system = (self.uid == Some(0)).then(|| Self::open("/var/lib/chatd".into()));
+        let given = first_of(self.state_directory.as_ref()).map(Self::open);
+        let system = (self.uid == 0).then(|| Self::open("/var/lib/chatd".into()));
         let home = absolute(self.xdg_state_home.as_ref())
             .or_else(|| Some(absolute(self.home.as_ref())?.join(".local/state")))
             .map(|parent| self.private(parent.join(NAME)));
@@ -171,7 +169,7 @@ impl Surroundings {
         Place {
             folder,
             mode: 0o700,
-            owner: self.uid,
+            owner: Some(self.uid),
         }
     }
 }
@@ -189,10 +187,8 @@ fn absolute(folder: Option<&OsString>) -> Option<PathBuf> {
 }
 
 /// The user that this process acts as.
-pub fn effective_uid() -> Option<u32> {
-    let status = fs::read_to_string(Path::new("/proc/self/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]
@@ -211,9 +207,9 @@ mod tests {
     fn user() -> Surroundings {
         Surroundings {
             xdg_runtime_dir: Some("/run/user/1000".into()),
-            home: Some("/home/ann".into()),
+            home: Some("/u/ann".into()),
             temp: "/tmp".into(),
-            uid: Some(1000),
+            uid: 1000,
             ..Surroundings::default()
         }
     }
@@ -225,9 +221,9 @@ mod tests {
             folders(&ann.runtime()),
             ["/run/chatd", "/run/user/1000/chatd", "/tmp/chatd-1000"]
         );
-        assert_eq!(folders(&ann.state())[0], "/home/ann/.local/state/chatd");
+        assert_eq!(folders(&ann.state())[0], "/u/ann/.local/state/chatd");
         let root = Surroundings {
-            uid: Some(0),
+            uid: 0,
             temp: "/tmp".into(),
             ..Surroundings::default()
         };
@@ -256,11 +252,11 @@ mod tests {
     fn our_own_folder_is_made_closed_and_a_planted_one_refused() {
         let temp = tempfile::tempdir().unwrap();
         let uid = effective_uid();
-        assert_eq!(uid, Some(fs::metadata(temp.path()).unwrap().uid()));
+        assert_eq!(uid, fs::metadata(temp.path()).unwrap().uid());
         let own = |name: &str| Place {
             folder: temp.path().join(name),
             mode: 0o700,
-            owner: uid,
+            owner: Some(uid),
         };
         own("new").prepare().unwrap();
         own("new").prepare().unwrap();
@@ -274,7 +270,7 @@ mod tests {
         fs::write(temp.path().join("file"), "").unwrap();
         own("file").prepare().unwrap_err();
         let others = Place {
-            owner: uid.map(|uid| uid + 1),
+            owner: Some(uid + 1),
             ..own("new")
         };
         others.prepare().unwrap_err();

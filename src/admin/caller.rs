@@ -23,7 +23,7 @@ impl Caller {
         let uid = peer.uid();
         let writers = control.live().config.admin.write_users;
         let may_write = uid == 0
-            || effective_uid() == Some(uid)
+            || effective_uid() == uid
             || writers.iter().any(|name| users::uid_of(name) == Some(uid));
         let user = users::name_of(uid).unwrap_or_else(|| "?".to_owned());
         let process = peer

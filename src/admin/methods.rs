@@ -131,7 +131,7 @@ impl Method {
             Self::ClientsClosed => {
                 result(json!({"closed": control.closed(&read::<ClosedQuery>(params)?)}))
             }
-            Self::ClientsKick => result(control.kick(&read::<KickOrder>(params)?)?),
+            Self::ClientsKick => result(control.kick(&read::<KickOrder>(params)?).await?),
             Self::RoomsList => result(control.rooms(&read::<RoomQuery>(params)?)),
             Self::Broadcast => {
                 let Word { text, room } = read(params)?;

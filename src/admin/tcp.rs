@@ -19,7 +19,8 @@ use super::request::{Failure, Request, answer};
 use super::talk::{send, talk};
 use super::token::Token;
 use super::unix::FAREWELL;
-use crate::control::{Access, Backoff, Control, RequestResult};
+use crate::backoff::Backoff;
+use crate::control::{Access, Control, RequestResult};
 use crate::rpc::Code;
 
 /// Connections at once; one more is closed unheard.

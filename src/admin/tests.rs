@@ -221,7 +221,7 @@ async fn lists_are_filtered_sorted_and_cut_into_pages_that_miss_nobody() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_kick_ends_whom_it_names_and_nobody_else() {
     let office = Office::new().await;
     let alice = office.stage.join("alice", "10.0.0.1:1");
@@ -272,7 +272,8 @@ async fn closed_sessions_are_remembered_newest_first() {
         ("bob", crate::close::CloseReason::PeerClosed),
     ] {
         let card = office.stage.join(nick, "10.0.0.1:1");
-        hub.close(&card, reason, Some("why\nnot".into()));
+        hub.end(&card, reason, Some("why\nnot".into()));
+        hub.remove(&card);
     }
     let mut operator = office.at_the_socket().await;
     let closed = operator.get("clients.closed", json!({})).await["closed"].take();

@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use super::caller::Caller;
 use super::socket::AdminSocket;
 use super::talk::talk;
-use crate::control::{Backoff, Control};
+use crate::backoff::Backoff;
+use crate::control::Control;
 
 /// Operators at once; one more is closed unheard.
 const CONNECTIONS: usize = 32;

@@ -37,7 +37,7 @@ mod tests {
         assert_eq!(uid_of("1234"), Some(1234));
         assert_eq!(uid_of("no-such-user"), None);
         assert_eq!(name_of(0).as_deref(), Some("root"));
-        let passwd = "# a comment\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        let passwd = "# a comment\nann:x:1000:1000::/u/ann:/bin/sh\n";
         assert_eq!(find(passwd, |name, _| name == "ann"), Some(("ann", 1000)));
     }
 }

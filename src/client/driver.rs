@@ -124,7 +124,12 @@ impl Driver {
         let open = self.conversation.unanswered() as u64;
         let counts = match self.run.renderer.audience {
             // There was one line, and what became of it has been said.
-            Audience::Nobody if refused > 0 => return Ending { exit: Exit::Lost, ..ending },
+            Audience::Nobody if refused > 0 => {
+                return Ending {
+                    exit: Exit::Lost,
+                    ..ending
+                };
+            }
             Audience::Nobody => [(0, ""), (0, "")],
             _ => [(refused, "not sent"), (open, "not acknowledged")],
         };

@@ -116,7 +116,7 @@ pub struct Log {
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// `journal` under systemd, else `text`.
+    /// `journal` under systemd, `text` on a terminal, else `json`.
     Auto,
     /// For a person.
     Text,

@@ -1,15 +1,22 @@
 //! Ending sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
 
 use super::{Control, Filter, Refused};
 use crate::close::CloseReason;
+use crate::event::SessionId;
 use crate::hub::Card;
 
 /// So many of the sessions are named in the report; the rest is only counted.
 const NAMED: usize = 100;
+/// How long a kick waits for the sessions to be gone.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(10);
 /// Longest reason, in bytes: it has to fit into a `bye`.
 const LONGEST_REASON: usize = 500;
 
@@ -50,11 +57,27 @@ pub struct Kicked {
 }
 
 impl Control {
-    /// Ends the sessions that fit. Each lane does it in its next turn.
+    /// Ends the sessions that fit, and returns when they are gone: each reads its `bye` first, and
+    /// who does not even read that is waited for no longer than [`PATIENCE`].
     ///
     /// # Errors
     /// Nobody fits; several do and `many` was not said; nothing was said at all.
-    pub fn kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
+    pub async fn kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
+        let report = self.order_kick(order)?;
+        let gone = async {
+            for kicked in &report.clients {
+                while self.hub().card(SessionId(kicked.id)).is_some() && !order.dry_run {
+                    sleep(LOOK).await;
+                }
+            }
+        };
+        // Whoever is left has been told to go, and their lane sees to it.
+        let _ = timeout(PATIENCE, gone).await;
+        Ok(report)
+    }
+
+    /// Tells the lanes. Each ends its sessions in its next turn.
+    fn order_kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
         if order.filter.is_empty() {
             let sentence =
                 "say whom to kick: an id, a name, an address range, a room or an idle time";

@@ -9,7 +9,6 @@
 //! Not here: who may call what (`admin`), how it is printed (`chatctl`), and the work of draining
 //! (`server`, which watches [`Control::stopping`]).
 
-mod backoff;
 mod cidr;
 mod clients;
 mod closed;
@@ -35,7 +34,6 @@ use crate::limits::Limits;
 use crate::mail::Note;
 use crate::phase::Phase;
 
-pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use clients::{ClientPage, ClientQuery, ClientRow, Filter, SortKey};
 pub use closed::{ClosedQuery, ClosedRow};
@@ -66,10 +64,13 @@ pub struct Parts {
 /// Fits the limits of a configuration to this machine, or says in a sentence why they do not fit.
 pub type FitLimits = Box<dyn Fn(&Loaded) -> Result<Limits, String> + Send + Sync>;
 
+/// Changes `log.level`, or says in a sentence what is wrong with it.
+pub type SetLevel = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
 /// The logs as far as an operator's verbs touch them.
 pub struct LogSwitch {
     /// Changes `log.level`, or says in a sentence what is wrong with it.
-    pub set_level: Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub set_level: SetLevel,
     /// Log lines that could not be written since the start.
     pub dropped: Box<dyn Fn() -> u64 + Send + Sync>,
 }

@@ -148,23 +148,23 @@ impl Control {
         }
     }
 
-    /// Writes the daemon at a glance into the log (SIGUSR1).
+    /// Writes the daemon at a glance into the log.
     pub fn log_status(&self) {
         let status = self.status();
         tracing::info!(
             event = "daemon.status",
             phase = status.phase,
             uptime_seconds = status.uptime_seconds,
-            clients = status.clients as u64,
-            behind = status.clients_by_state.get("behind").copied().unwrap_or(0),
-            rooms = status.rooms as u64,
+            clients = status.clients,
+            behind = self.census().behind,
+            rooms = status.rooms,
             committed_messages = status.committed_messages,
             deliveries = status.deliveries,
             gap_messages = status.gap_messages,
             in_bytes = status.in_bytes,
             out_bytes = status.out_bytes,
             lag_msgs_max = status.lag_msgs_max,
-            buffer_bytes = status.buffer_bytes as u64,
+            buffer_bytes = status.buffer_bytes,
             "the daemon at a glance"
         );
     }

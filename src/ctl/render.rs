@@ -175,7 +175,8 @@ fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         let mut alone = [0; 4];
-        if c == '\n' || visible(c.encode_utf8(&mut alone)).len() == c.len_utf8() {
+        if matches!(c, ' '..='~' | '\n') || visible(c.encode_utf8(&mut alone)).len() == c.len_utf8()
+        {
             out.push(c);
             continue;
         }

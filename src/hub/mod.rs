@@ -175,19 +175,24 @@ impl Hub {
         card
     }
 
-    /// Ends a session: its name is free, its identity rests, its end is remembered.
-    pub fn close(&self, card: &Card, reason: CloseReason, detail: Option<Box<str>>) {
+    /// A session is ending: its name is free, its identity rests, its end is remembered. It is
+    /// listed until its connection is gone ([`Hub::remove`]).
+    pub fn end(&self, card: &Card, reason: CloseReason, detail: Option<Box<str>>) {
         if let Some(nick) = card.text().nick {
             self.nicks.release(&nick, card.id);
         }
         self.identities.rest(card.id, &self.limits());
+        self.closed
+            .push(Closed::new(card, (self.clock)(), reason, detail));
+    }
+
+    /// The connection of a session that ended is gone.
+    pub fn remove(&self, card: &Card) {
         let is_last = {
             let mut cards = lock(&self.cards);
             cards.remove(&card.id);
             cards.is_empty()
         };
-        self.closed
-            .push(Closed::new(card, (self.clock)(), reason, detail));
         if is_last {
             self.emptied.notify_waiters();
         }
@@ -305,7 +310,7 @@ mod tests {
         let second = std::time::Duration::from_secs(1);
         let woken = async {
             tokio::time::sleep(second).await;
-            hub.close(&last, CloseReason::ClientQuit, None);
+            hub.remove(&last);
         };
         let (emptied, ()) = tokio::join!(tokio::time::timeout(2 * second, hub.empty()), woken);
         assert!(emptied.is_ok());

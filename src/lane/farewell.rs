@@ -30,9 +30,7 @@ const RETRY_MS: std::ops::Range<u64> = 1_000..10_000;
 /// A session that is ending.
 #[derive(Debug)]
 pub(super) struct Closing {
-    pub(super) reason: CloseReason,
     pub(super) deadline: Instant,
-    detail: Option<Box<str>>,
     is_half_closed: bool,
     /// It never was a session: it only reads why not.
     refused: bool,
@@ -94,9 +92,7 @@ impl Lane {
         let mut seat = Seat::new(card, conn, None, now);
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
         seat.closing = Some(Closing {
-            reason: CloseReason::ServerFull,
             deadline: now + REFUSAL,
-            detail: None,
             is_half_closed: false,
             refused: true,
         });
@@ -153,9 +149,10 @@ impl Lane {
             _ => None,
         };
         self.leave_all(at, &Change::Quit(why));
+        self.note_end(at, reason, detail);
         let seat = &mut self.seats[at];
-        if let Some(nick) = &seat.nick {
-            self.hub.release(nick, seat.card.id);
+        if std::mem::take(&mut seat.is_listener) {
+            self.hub.remove_listener();
         }
         seat.card.set_state(SessionState::Closing);
         // Whoever does not read gets as long for the farewell as for anything else.
@@ -165,9 +162,7 @@ impl Lane {
             self.limits.write_stall
         };
         seat.closing = Some(Closing {
-            reason,
             deadline: Instant::now() + patience,
-            detail,
             is_half_closed: false,
             refused: false,
         });
@@ -263,13 +258,16 @@ impl Lane {
             return;
         }
         self.by_id.remove(&seat.card.id);
-        if seat.is_listener {
-            self.hub.remove_listener();
-        }
-        let reason = closing.reason;
+        self.hub.remove(&seat.card);
+    }
+
+    /// Counts and remembers an ending, when it is decided: whoever does not read its farewell is no
+    /// less closed.
+    fn note_end(&self, at: usize, reason: CloseReason, detail: Option<Box<str>>) {
+        let card = &self.seats[at].card;
         self.meter.closed.count(reason as usize);
-        self.hub.close(&seat.card, reason, closing.detail);
-        let (client, addr) = (seat.card.id, seat.card.addr.ip());
+        self.hub.end(card, reason, detail);
+        let (client, addr) = (card.id, card.addr.ip());
         let is_ordinary = matches!(
             reason,
             CloseReason::ClientQuit | CloseReason::PeerClosed | CloseReason::ServerShutdown

@@ -118,6 +118,12 @@ pub struct Start {
 ///
 /// Must run on a `LocalSet`: sessions are tasks of the same thread.
 pub async fn run(start: Start) {
+    // A turn writes to many sockets: tokio's budget per task would cut it off in the middle and
+    // make sessions look blocked. Turns yield by themselves.
+    tokio::task::coop::unconstrained(serve(start)).await;
+}
+
+async fn serve(start: Start) {
     let Start {
         hub,
         mailbox,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
 
-use crate::control::Backoff;
+use crate::backoff::Backoff;
 use crate::hub::Hub;
 use crate::lane::{Arrival, Peer};
 use crate::meter::{AcceptError, Meter};

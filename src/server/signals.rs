@@ -89,10 +89,7 @@ async fn obey(control: &Control, word: Word) {
         Word::Drain => drop(control.drain(None)),
         // It logs its own result, the same that `chatctl reload` prints.
         Word::Reload => drop(control.reload().await),
-        Word::Status => match serde_json::to_string(&control.status()) {
-            Ok(status) => tracing::info!(event = "daemon.status", %status),
-            Err(error) => tracing::warn!(event = "daemon.status", %error),
-        },
+        Word::Status => control.log_status(),
     }
 }
 

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::metrics;
-use crate::control::Backoff;
+use crate::backoff::Backoff;
 use crate::phase::Phase;
 
 /// Connections at once; one more is closed unheard.

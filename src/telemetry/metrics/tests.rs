@@ -1,6 +1,4 @@
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use super::*;
 use crate::close::{CloseReason, Refusal};
@@ -141,27 +139,4 @@ fn names_follow_the_habits_of_prometheus() {
             "{name}"
         );
     }
-}
-
-#[test]
-#[ignore = "needs promtool"]
-fn promtool_has_nothing_to_say() {
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is installed");
-    let text = render(&Totals::of([]), &quiet());
-    promtool
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert_eq!(String::from_utf8_lossy(&said), "");
-    assert!(output.status.success());
 }
