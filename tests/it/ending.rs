@@ -47,7 +47,7 @@ async fn pipe_is_ignored_and_usr1_writes_the_status() {
 
 /// Somebody who has bytes waiting and takes none.
 async fn stuck_reader(chat: &Daemon) -> Peer {
-    let mut stuck = Peer::connect_narrow(chat.chat(), 4096).await;
+    let mut stuck = Peer::connect_narrow(chat.chat()).await;
     stuck.hello("stuck").await;
     stuck.join("lobby").await;
     let mut alice = chat.full_in("lobby", "alice").await;

@@ -198,7 +198,7 @@ async fn gap() {
         .limit("lag_bytes", "64KiB")
         .limit("write_stall", "300s");
     let chat = Daemon::start(config).await;
-    let narrow = async || Peer::connect_narrow(chat.chat(), 4096).await;
+    let narrow = async || Peer::connect_narrow(chat.chat()).await;
     let (mut basic, mut text, mut silent) = (narrow().await, narrow().await, narrow().await);
     basic.says("basil", "here").await;
     text.say("/nick tex").await;

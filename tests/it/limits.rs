@@ -345,7 +345,7 @@ async fn write_stall() {
         .limit("socket_buffer", "8KiB");
     let chat = Daemon::start(config).await;
     let mut pair = Pair::arrive(&chat).await;
-    let mut stuck = Peer::connect_narrow(chat.chat(), 4096).await;
+    let mut stuck = Peer::connect_narrow(chat.chat()).await;
     stuck.hello("stuck").await;
     stuck.join("parlour").await;
     until("the stuck one is sent away", async || {
@@ -398,7 +398,7 @@ async fn outbox_of_replies() {
         .limit("write_stall", "3s");
     let chat = Daemon::start(config).await;
     let mut pair = Pair::arrive(&chat).await;
-    let mut deaf = Peer::connect_narrow(chat.chat(), 4096).await;
+    let mut deaf = Peer::connect_narrow(chat.chat()).await;
     deaf.hello("deaf").await;
     let pings = format!("{{\"type\":\"ping\",\"token\":\"{}\"}}\n", "x".repeat(60)).repeat(20_000);
     deaf.send_for(pings.as_bytes(), Duration::from_secs(10))
@@ -417,7 +417,7 @@ async fn outbox_of_private_messages() {
         .limit("write_stall", "300s");
     let chat = Daemon::start(config).await;
     let mut pair = Pair::arrive(&chat).await;
-    let mut deaf = Peer::connect_narrow(chat.chat(), 4096).await;
+    let mut deaf = Peer::connect_narrow(chat.chat()).await;
     deaf.hello("deaf").await;
     let mut acked = 0;
     let busy = until("the recipient is busy", async || {

@@ -205,7 +205,7 @@ async fn reader_process() {
         return;
     };
     let (server, username) = role.split_once(' ').unwrap();
-    let mut peer = Peer::connect_narrow(server.parse().unwrap(), 16 * 1024).await;
+    let mut peer = Peer::connect_narrow(server.parse().unwrap()).await;
     peer.hello(username).await;
     peer.join("flood").await;
     println!("\nready");

@@ -19,4 +19,4 @@ pub(crate) use daemon::{Daemon, program};
 pub(crate) use http::Answer;
 pub(crate) use metrics::Metrics;
 pub(crate) use patience::{alone, until, within};
-pub(crate) use peer::Peer;
+pub(crate) use peer::{NARROW_BYTES, Peer};

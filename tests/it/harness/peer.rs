@@ -10,6 +10,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::patience::within;
 
+/// A small receive buffer, and yet larger than a segment of the loopback interface: below that the
+/// kernel sends by its probe timer only, and whoever reads on is slow for no fault of the server.
+pub(crate) const NARROW_BYTES: u32 = 64 * 1024;
+
 /// A connection, line by line. Whatever it hears is whole lines with CRLF, or the play fails.
 pub(crate) struct Peer {
     read: BufReader<OwnedReadHalf>,
@@ -27,9 +31,9 @@ impl Peer {
     }
 
     /// Connects with little room for what is not read.
-    pub(crate) async fn connect_narrow(server: SocketAddr, receive_bytes: u32) -> Self {
+    pub(crate) async fn connect_narrow(server: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(receive_bytes).unwrap();
+        socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
         Self::over(
             within("a connection", socket.connect(server))
                 .await

@@ -7,7 +7,7 @@ use tokio::net::TcpSocket;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::harness::within;
+use crate::harness::{NARROW_BYTES, within};
 
 /// A switch that stops a client's reading.
 #[derive(Clone)]
@@ -48,9 +48,8 @@ pub(super) enum Read<'a> {
 impl Lines {
     /// Connects with little room for what is not read.
     pub(super) async fn connect(server: SocketAddr, stall: &Stall) -> (Self, OwnedWriteHalf) {
-        const RECEIVE_BYTES: u32 = 8 * 1024;
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(RECEIVE_BYTES).unwrap();
+        socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
         let stream = within("a connection", socket.connect(server))
             .await
             .unwrap();
