@@ -65,7 +65,8 @@ pub(crate) fn does_what_it_says() {
     }
     for (command, mut shell) in left_open.into_iter().rev() {
         shell.terminal.types("\x03");
-        assert_eq!(shell.status().1, 0, "after Ctrl-C: {command}");
+        let (shown, status) = shell.status();
+        assert!(status == 0 || shown.contains("kicked"), "{command} ended with {status}:\n{shown}");
     }
 }
 
