@@ -3,6 +3,7 @@
 //! A block of the kind `console` holds lines that begin with `$ `, to be typed, and lines that are to
 //! be seen, in this order; `...` stands for anything. `console stays` is a terminal of its own whose
 //! last command goes on: it is left open, and closed with Ctrl-C when everything else has been read.
+//! `console stays 1` is one whose command ends with 1, because another ended it.
 //! `console tests` is run by `.ci/run` and `console systemd` by `tests/systemd/play.sh`.
 //!
 //! `CHATD_README_CHECKOUT` names the checkout to read and stand in, if it is another than this one.
@@ -18,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// What the shell's prompt looks like: the status of the last command between marks.
 const PROMPT: (&str, &str) = ("<status ", ">");
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Ends,
-    Stays,
+    Stays(i32),
     Elsewhere,
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn does_what_it_says() {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let readme = std::fs::read_to_string(checkout.join("README.md")).unwrap();
     let blocks = blocks(&readme);
-    for kind in [Kind::Ends, Kind::Stays, Kind::Elsewhere] {
+    for kind in [Kind::Ends, Kind::Stays(0), Kind::Elsewhere] {
         assert!(
             blocks.iter().any(|block| block.kind == kind),
             "no block of the kind {kind:?}"
@@ -54,18 +55,19 @@ pub(crate) fn does_what_it_says() {
         match block.kind {
             Kind::Elsewhere => {}
             Kind::Ends => block.steps.iter().for_each(|step| first.ends(step)),
-            Kind::Stays => {
+            Kind::Stays(status) => {
                 let mut shell = Shell::open(&checkout);
                 let (last, before) = block.steps.split_last().expect("a command");
                 before.iter().for_each(|step| shell.ends(step));
                 shell.stays(last);
-                left_open.push((last.command.clone(), shell));
+                left_open.push((last.command.clone(), shell, status));
             }
         }
     }
-    for (command, mut shell) in left_open.into_iter().rev() {
+    for (command, mut shell, wanted) in left_open.into_iter().rev() {
         shell.terminal.types("\x03");
-        assert_eq!(shell.status().1, 0, "after Ctrl-C: {command}");
+        let (shown, status) = shell.status();
+        assert_eq!(status, wanted, "{command} showed at its end:\n{shown}");
     }
 }
 
@@ -81,7 +83,8 @@ fn blocks(text: &str) -> Vec<Block> {
         };
         let kind = match info {
             "console" => Kind::Ends,
-            "console stays" => Kind::Stays,
+            "console stays" => Kind::Stays(0),
+            "console stays 1" => Kind::Stays(1),
             "console tests" | "console systemd" => Kind::Elsewhere,
             other => panic!("a block of an unknown kind: {other}"),
         };
