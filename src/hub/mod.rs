@@ -277,8 +277,12 @@ impl Hub {
         }
     }
 
-    /// Tells a room of a change of its roster, if the room is small enough to be told.
+    /// Tells a room of a change of its roster, if the room is small enough to be told. While the
+    /// daemon drains everybody goes, and nobody is told of each.
     pub fn announce(&self, room: &Arc<Room>, presence: Presence) {
+        if self.phase() >= Phase::Draining {
+            return;
+        }
         if room.members() <= self.limits().presence_members {
             self.log.announce(room, presence);
         }

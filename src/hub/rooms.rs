@@ -52,9 +52,9 @@ impl Hub {
     /// Makes the default room, which stays from then on.
     ///
     /// # Errors
-    /// The system gives no random bits for its epoch.
-    pub fn open_default_room(&self) -> Result<(), ()> {
-        let room = self.enter_room(&self.default_room).map_err(drop)?;
+    /// It cannot be made.
+    pub fn open_default_room(&self) -> Result<(), NoRoom> {
+        let room = self.enter_room(&self.default_room)?;
         room.remove_hearer();
         Ok(())
     }

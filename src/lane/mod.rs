@@ -30,6 +30,8 @@ mod pump;
 mod reply;
 mod room;
 mod seat;
+#[cfg(test)]
+mod tests;
 mod text;
 mod turn;
 mod write;

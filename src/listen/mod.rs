@@ -115,8 +115,9 @@ impl Acceptor {
         socket.set_send_buffer_size(limits.socket_buffer)?;
         socket.set_recv_buffer_size(limits.socket_buffer)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-        // Keepalive does not end a peer that vanished with bytes under way; this does.
-        socket.set_tcp_user_timeout(Some(limits.write_stall))
+        // Keepalive does not end a peer that vanished with bytes under way; this does. It comes
+        // after our own patience, which knows the better reason.
+        socket.set_tcp_user_timeout(Some(limits.write_stall * 2))
     }
 }
 

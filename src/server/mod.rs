@@ -90,9 +90,8 @@ async fn serve(start: Start) -> Result<(), Failure> {
     let default_room = RoomName::new(&config.server.default_room)
         .map_err(|why| Failure::Config(format!("server.default_room: {why}")))?;
     let hub = Hub::new(&config.server.name, limits, default_room, wall_clock);
-    hub.open_default_room().map_err(|()| {
-        Failure::Runtime("the system gives no random bits for an epoch".to_owned())
-    })?;
+    hub.open_default_room()
+        .map_err(|_| Failure::Runtime("the system gives no random bits for an epoch".to_owned()))?;
     let control = Control::new(Parts {
         hub: hub.clone(),
         loaded,

@@ -129,13 +129,17 @@ mod broken_daemons {
 
     #[tokio::test]
     async fn a_resume_that_is_off_by_one_is_found() {
-        breaks("resume_off_by_one", &[Rule::Hole, Rule::Order]).await;
+        breaks(
+            "resume_off_by_one",
+            &[Rule::Hole, Rule::Order, Rule::Witness],
+        )
+        .await;
     }
 
     #[tokio::test]
     async fn an_ack_before_the_commit_is_found() {
         breaks(
-            "ack_before_commit",
+            "ack_before_commit,commit_delay=5ms",
             &[Rule::StaleHead, Rule::Lost, Rule::RealTime],
         )
         .await;

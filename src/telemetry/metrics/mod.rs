@@ -54,7 +54,9 @@ impl Metrics {
         let recorder = PrometheusBuilder::new().build_recorder();
         let process = metrics_process::Collector::default();
         with_local_recorder(&recorder, || process.describe());
-        register(&recorder, &of_start()).iter().for_each(|handle| handle.publish(unix_now()));
+        register(&recorder, &of_start())
+            .iter()
+            .for_each(|handle| handle.publish(unix_now()));
         register(&recorder, &of_build(build))
             .iter()
             .for_each(|handle| handle.publish(1.0));
@@ -115,12 +117,17 @@ fn of_start() -> Family {
         name: "process_start_time_seconds",
         kind: Kind::Gauge,
         help: "Start time of the process since unix epoch in seconds.",
-        series: vec![catalogue::Series { labels: vec![], value: 0.0 }],
+        series: vec![catalogue::Series {
+            labels: vec![],
+            value: 0.0,
+        }],
     }
 }
 
 fn unix_now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64().floor())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64().floor())
 }
 
 fn register(recorder: &PrometheusRecorder, family: &Family) -> Vec<Handle> {

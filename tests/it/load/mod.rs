@@ -3,7 +3,9 @@
 //! Each has a task that reads for as long as it is not told to stall; the play drives the rest.
 
 mod client;
+mod ear;
 mod full;
+mod mind;
 mod recorder;
 mod two_fields;
 

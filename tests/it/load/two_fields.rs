@@ -1,16 +1,14 @@
 //! A recording client of the basic or the text dialect.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::client::{Lines, Read, Stall};
+use super::mind::Mind;
 use super::recorder::{Clock, Recorder};
 use crate::checker::{Dialect, Event, Log, id_of};
 use crate::harness::within;
@@ -33,16 +31,10 @@ pub(crate) struct TwoFields {
     voice: Voice,
     room: String,
     record: Recorder,
-    mind: Arc<Mind>,
+    mind: Mind<State>,
     write: OwnedWriteHalf,
     _reader: JoinSet<()>,
     said: u64,
-}
-
-#[derive(Default)]
-struct Mind {
-    state: Mutex<State>,
-    news: Notify,
 }
 
 #[derive(Default)]
@@ -61,14 +53,14 @@ impl TwoFields {
         username: &str,
     ) -> Self {
         let record = Recorder::new(clock, username, Dialect::TwoFields);
-        let (stall, mind) = (Stall::new(), Arc::new(Mind::default()));
+        let (stall, mind) = (Stall::new(), Mind::default());
         record.note(Event::Connected);
         let (lines, write) = Lines::connect(server, &stall).await;
         let mut reader = JoinSet::new();
         reader.spawn(listen(
             lines,
             record.clone(),
-            Arc::clone(&mind),
+            mind.clone(),
             voice,
             room.to_owned(),
         ));
@@ -118,33 +110,16 @@ impl TwoFields {
         let _ = within("the server reads", self.write.write_all(line.as_bytes())).await;
     }
 
-    /// Waits until it has heard the message with this id.
+    /// Waits until it has heard the message with this id, or nothing more comes.
     pub(crate) async fn wait_heard(&self, id: &str) {
-        within(&format!("{} hears {id}", self.username), async {
-            loop {
-                let news = self.mind.news.notified();
-                let state = self.mind.state.lock().unwrap().last == id;
-                if state || self.mind.state.lock().unwrap().closed {
-                    return;
-                }
-                news.await;
-            }
-        })
-        .await;
+        self.mind
+            .expect(|state| state.last == id || state.closed)
+            .await;
     }
 
     /// Waits for the end of the connection.
     pub(crate) async fn wait_end(&self) {
-        within("the end", async {
-            loop {
-                let news = self.mind.news.notified();
-                if self.mind.state.lock().unwrap().closed {
-                    return;
-                }
-                news.await;
-            }
-        })
-        .await;
+        self.mind.wait("the end", |state| state.closed).await;
     }
 
     /// The log, at the end of the play.
@@ -153,7 +128,7 @@ impl TwoFields {
     }
 }
 
-async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, voice: Voice, room: String) {
+async fn listen(mut lines: Lines, record: Recorder, mind: Mind<State>, voice: Voice, room: String) {
     let mut scratch = Vec::new();
     loop {
         let event = match lines.next(&mut scratch).await {
@@ -166,15 +141,15 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Arc<Mind>, voice: Voic
         };
         let Some(event) = event else { continue };
         let is_end = event == Event::Closed;
-        {
-            let mut state = mind.state.lock().unwrap();
-            state.closed = is_end;
-            if let Event::Heard { text, .. } = &event {
-                state.last = id_of(text).to_owned();
-            }
-        }
+        let id = match &event {
+            Event::Heard { text, .. } => Some(id_of(text).to_owned()),
+            _ => None,
+        };
         record.note(event);
-        mind.news.notify_waiters();
+        mind.learn(|state| {
+            state.closed = is_end;
+            state.last = id.unwrap_or_else(|| std::mem::take(&mut state.last));
+        });
         if is_end {
             return;
         }
