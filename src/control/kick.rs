@@ -58,7 +58,7 @@ pub struct Kicked {
 
 impl Control {
     /// Ends the sessions that fit, and returns when they are gone: each reads its `bye` first, and
-    /// who does not even read that is waited for no longer than [`PATIENCE`].
+    /// who does not even read that is waited for no longer than `PATIENCE`.
     ///
     /// # Errors
     /// Nobody fits; several do and `many` was not said; nothing was said at all.

@@ -13,7 +13,7 @@
 //! 6. An idle session owns no buffer.
 //!
 //! Two kinds of task run here: the lane's own ([`run`]), which sees batches, notes and clocks, and
-//! one per session, which sees its socket ([`Lane::poll`]). Both borrow the lane for one step at a
+//! one per session, which sees its socket (`Lane::poll`). Both borrow the lane for one step at a
 //! time and never across an await. A panic in a session's task ends that session; a panic in the
 //! lane's own task ends the process.
 
