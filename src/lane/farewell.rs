@@ -102,10 +102,7 @@ impl Lane {
     /// The socket failed. Its task ends the session.
     pub(super) fn fail(&mut self, at: usize, error: &io::Error) {
         let seat = &mut self.seats[at];
-        let reason = match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerReset,
-            _ => CloseReason::WriteError,
-        };
+        let reason = broken_by(error).unwrap_or(CloseReason::WriteError);
         seat.failed.get_or_insert(reason);
         seat.wake();
     }
@@ -290,6 +287,16 @@ impl Lane {
         self.seats[at].voice = Voice::Unknown;
         self.begin_close(at, reason, None);
         self.remove(at);
+    }
+}
+
+/// Who broke a connection, where the error tells. The kernel gives up on a peer that takes nothing
+/// for `limits.write_stall`, and may do so a moment before the lane's own clock.
+pub(super) fn broken_by(error: &io::Error) -> Option<CloseReason> {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some(CloseReason::PeerReset),
+        io::ErrorKind::TimedOut => Some(CloseReason::SlowConsumer),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
 use super::Lane;
+use super::farewell::broken_by;
 use super::reply::About;
 use super::seat::SlotWait;
 use crate::close::CloseReason;
@@ -53,12 +54,7 @@ impl Lane {
                 Poll::Ready(Ok(0)) => self.end_of_input(at),
                 Poll::Ready(Ok(count)) => self.take(at, &mut scratch[..count], &mut lines, now),
                 Poll::Ready(Err(error)) => {
-                    let reset = error.kind() == std::io::ErrorKind::ConnectionReset;
-                    let reason = if reset {
-                        CloseReason::PeerReset
-                    } else {
-                        CloseReason::ReadError
-                    };
+                    let reason = broken_by(&error).unwrap_or(CloseReason::ReadError);
                     self.seats[at].failed.get_or_insert(reason);
                 }
                 Poll::Pending => {}

@@ -84,6 +84,8 @@ async fn what_happens_is_counted() {
     chat.counts("chatd_connections", &[], 2.0).await;
     chat.counts("chatd_messages_received_total", &["room"], 10.0)
         .await;
+    chat.counts("chatd_messages_committed_total", &[], 10.0)
+        .await;
     chat.counts("chatd_deliveries_total", &[], 20.0).await;
     chat.counts("chatd_room_members", &[], 2.0).await;
     let metrics = chat.metrics().await;

@@ -64,6 +64,7 @@ fn config() -> Config {
         .limit("lag_bytes", "32KiB")
         .limit("recent_bytes", "8MiB")
         .limit("write_stall", "120s")
+        .limit("ping_interval", "1h")
 }
 
 #[tokio::test]

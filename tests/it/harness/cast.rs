@@ -35,13 +35,18 @@ impl Daemon {
         peer
     }
 
-    /// A basic client, already listening; its first line made it so. Others heard that line.
+    /// A basic client; its first line made it so, and that line is in the log.
     pub(crate) async fn basic(&self, username: &str) -> Peer {
         let mut peer = self.listener().await;
+        let head = self.lobby_head().await;
         peer.say_json(json!({ "username": username, "message": format!("{username} is here") }))
             .await;
         self.row_of(&peer, |row| {
             row["dialect"] == "basic" && row["username"] == username
+        })
+        .await;
+        until("its first line is in the log", async || {
+            (self.lobby_head().await > head).then_some(())
         })
         .await;
         peer
@@ -57,6 +62,14 @@ impl Daemon {
         .await;
         peer.reads_up_to_names(username).await;
         peer
+    }
+
+    /// The last number of the lobby.
+    async fn lobby_head(&self) -> u64 {
+        let page = self.ask("rooms.list", json!({})).await;
+        let rooms = page["rooms"].as_array().unwrap();
+        let lobby = rooms.iter().find(|room| room["room"] == "lobby").unwrap();
+        lobby["head"].as_u64().unwrap()
     }
 
     /// The operator's row about this connection, once it looks as it should.

@@ -11,9 +11,17 @@ impl Peer {
             .await
     }
 
-    /// Introduces itself with these fields; the answer is the `welcome`.
+    /// Introduces itself with these fields; the answer is the `welcome`. What a silent listener
+    /// hears until then is not meant for it.
     pub(crate) async fn hello_with(&mut self, fields: Value) -> Value {
-        self.ask("hello", fields, "welcome").await
+        self.request("hello", fields).await;
+        loop {
+            let object = self.object().await;
+            if object.get("type").is_some() {
+                assert_eq!(object["type"], "welcome", "{object}");
+                return object;
+            }
+        }
     }
 
     /// Joins a room; the answer is the `joined`.
