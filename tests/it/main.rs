@@ -30,4 +30,3 @@ mod requests;
 mod since;
 mod slow;
 mod text;
-mod tools;

@@ -57,6 +57,7 @@ const PLAYS: &[Play] = plays! {
     Anywhere intruder::a_web_request_does_nothing_on_the_admin_port needs ["nc", "curl"];
     Anywhere client::what_is_typed_stays_whole_while_others_talk needs ["nc", "script"];
     Anywhere two_fields::a_client_of_two_fields_talks_with_everyone needs ["nc", "python3"];
+    Anywhere two_fields::a_client_of_two_fields_understands_why_it_has_to_leave needs ["nc", "python3"];
     Anywhere metrics::promtool_has_nothing_to_say needs ["curl", "promtool"];
     Alone plain_user::needs_no_flag_and_no_file needs ["unshare", "ip", "setpriv"];
     Alone readme::does_what_it_says needs ["unshare", "ip", "nc", "curl", "script"];

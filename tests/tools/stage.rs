@@ -77,7 +77,7 @@ impl Transcript {
 pub(crate) struct Program {
     name: String,
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: Transcript,
     told: Transcript,
 }
@@ -98,7 +98,7 @@ impl Program {
         told.follow(child.stderr.take().unwrap());
         Self {
             name,
-            input: child.stdin.take().unwrap(),
+            input: child.stdin.take(),
             child,
             output,
             told,
@@ -122,12 +122,21 @@ impl Program {
 
     /// Types, without a line end.
     pub(crate) fn types(&mut self, text: &str) {
-        self.input.write_all(text.as_bytes()).unwrap();
+        self.input
+            .as_mut()
+            .expect("its input is open")
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     /// Types a line.
     pub(crate) fn says(&mut self, line: &str) {
         self.types(&format!("{line}\n"));
+    }
+
+    /// Lets it read the end of its input.
+    pub(crate) fn closes_its_input(&mut self) {
+        self.input = None;
     }
 
     /// Waits until it has written this.

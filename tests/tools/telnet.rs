@@ -13,6 +13,7 @@ pub(crate) fn ctrl_c_in_the_middle_does_not_end_the_talk() {
     terry.says("before the interrupt");
     alice.hears("<terry> before the interrupt");
 
+    terry.types("half a li");
     terry.types(CTRL_C);
     terry.says("after the interrupt");
     alice.hears("<terry> after the interrupt");

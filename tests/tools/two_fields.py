@@ -1,4 +1,5 @@
-"""The simplest client there is: connect, send two fields, print what comes. As a person wrote it once."""
+#!/usr/bin/env python3
+"""The simplest client in the world: it connects, and knows two fields."""
 import json
 import socket
 import sys
@@ -6,16 +7,20 @@ import threading
 
 host, port, username = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 server = socket.create_connection((host, port))
-lines = server.makefile("r", encoding="utf-8", newline="\n")
 
 
 def listen():
-    for line in lines:
-        said = json.loads(line)
-        assert set(said) == {"username", "message"}, line
-        print(f"{said['username']}: {said['message']}", flush=True)
+    for line in server.makefile("r", encoding="utf-8", newline="\n"):
+        heard = json.loads(line)
+        if set(heard) != {"username", "message"}:
+            sys.exit(f"I do not understand: {line}")
+        print(f"{heard['username']}: {heard['message']}", flush=True)
 
 
-threading.Thread(target=listen, daemon=True).start()
-for text in sys.stdin:
-    server.sendall(json.dumps({"username": username, "message": text.rstrip("\n")}).encode() + b"\n")
+listener = threading.Thread(target=listen)
+listener.start()
+for said in sys.stdin:
+    said = {"username": username, "message": said.rstrip("\n")}
+    server.sendall((json.dumps(said) + "\n").encode())
+server.shutdown(socket.SHUT_WR)
+listener.join()

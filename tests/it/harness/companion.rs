@@ -72,11 +72,6 @@ impl Companion {
         }
     }
 
-    /// Everything that it printed so far.
-    pub(crate) fn printed(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
-    }
-
     /// Waits for its end.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         until("it ends", async || self.child.try_wait().unwrap()).await
