@@ -16,7 +16,7 @@ use super::{Arrival, Conn, Lane};
 use crate::close::{CloseReason, Refusal};
 use crate::event::Change;
 use crate::hub::SessionState;
-use crate::wire::{Reply, Voice, encode_refusal};
+use crate::wire::{Reply, encode_refusal};
 
 /// How long a refused connection may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
@@ -276,22 +276,26 @@ impl Lane {
         }
     }
 
-    /// Ends a session whose task panicked.
+    /// Ends a session whose task panicked. Whatever it was in the middle of, its farewell is a line
+    /// of its own only if nothing else was half written.
     pub(super) fn abandon(&mut self, at: usize, reason: CloseReason) {
         if !self.seats.contains(at) {
             return;
         }
         self.meter.panics.add(1);
-        tracing::error!(event = "client.panicked", client = %self.seats[at].card.id);
-        self.seats[at].closing = None;
-        self.seats[at].voice = Voice::Unknown;
+        let client = self.seats[at].card.id;
+        tracing::error!(event = "client.panicked", %client, "a fault of the daemon's own ended a session");
         self.begin_close(at, reason, None);
+        // One try without a task that could wait.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.pump(at, &mut cx, Instant::now());
         self.remove(at);
     }
 }
 
-/// Who broke a connection, where the error tells. The kernel gives up on a peer that takes nothing
-/// for `limits.write_stall`, and may do so a moment before the lane's own clock.
+/// Who broke a connection, where the error tells. The kernel gives up on a peer that acknowledges
+/// nothing for twice `limits.write_stall`: bytes that it holds itself are not seen by the lane's
+/// own clock.
 pub(super) fn broken_by(error: &io::Error) -> Option<CloseReason> {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some(CloseReason::PeerReset),
