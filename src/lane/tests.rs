@@ -459,3 +459,5 @@ fn a_retry_on_another_connection_is_the_same_message() {
         again.hears("pong").await;
     });
 }
+
+mod review;
