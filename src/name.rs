@@ -69,11 +69,6 @@ impl Nick {
         Self(format!("{GUEST}{number}").into())
     }
 
-    /// Whether the server made it up.
-    pub fn is_guest(&self) -> bool {
-        self.0.starts_with(GUEST)
-    }
-
     /// The name as its holder wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -354,7 +349,7 @@ mod tests {
             assert_eq!(Nick::new(name), Err(NameFault::Reserved), "{name}");
         }
         assert!(Nick::new("administrator").is_ok());
-        assert!(Nick::guest(7).is_guest());
+        assert_eq!(Nick::guest(7).as_str(), "guest-7");
     }
 
     #[test]

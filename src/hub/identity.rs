@@ -23,8 +23,6 @@ pub struct Identity {
     pub secret: Box<str>,
     /// The session that held it until now.
     pub replaced: Option<SessionId>,
-    /// What it was called last.
-    pub nick: Option<Nick>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +46,13 @@ struct Entry {
 }
 
 impl Hub {
+    /// The session that holds the identity of this secret, and what it is called.
+    pub fn whose(&self, secret: &str) -> Option<(Option<SessionId>, Option<Nick>)> {
+        let known = lock(&self.identities.0);
+        let entry = known.by_secret.get(secret)?;
+        Some((entry.holder, entry.nick.clone()))
+    }
+
     /// Gives a session the identity of this secret, or a new one.
     ///
     /// # Errors
@@ -63,7 +68,6 @@ impl Hub {
                 id: entry.id,
                 secret: secret.clone(),
                 replaced: entry.holder.filter(|holder| *holder != session),
-                nick: entry.nick.clone(),
             };
             if let Some(holder) = identity.replaced {
                 known.by_session.remove(&holder);
@@ -100,7 +104,6 @@ impl Hub {
             id,
             secret,
             replaced: None,
-            nick: None,
         })
     }
 

@@ -53,7 +53,7 @@ impl Lane {
         if username.is_empty() {
             return Err(Flaw::new(ErrorCode::NickInvalid, "`username` is empty"));
         }
-        let nick = super::full::nick(username)?;
+        let nick = super::hello::nick(username)?;
         let seat = &self.seats[at];
         let claim = Claim::Shared(seat.card.addr.ip().to_canonical());
         self.hub

@@ -23,12 +23,14 @@ mod clocks;
 mod conn;
 mod farewell;
 mod full;
+mod hello;
 mod input;
 mod member;
 mod notes;
 mod pump;
 mod reply;
 mod room;
+mod say;
 mod seat;
 #[cfg(test)]
 mod tests;

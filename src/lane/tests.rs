@@ -459,3 +459,36 @@ fn a_retry_on_another_connection_is_the_same_message() {
         again.hears("pong").await;
     });
 }
+
+#[test]
+fn a_hello_that_fails_takes_nothing() {
+    play(Limits::default(), async |house: House| {
+        let _bob = house.full("bob").await;
+        let mut alice = house.guest().await;
+        alice
+            .says(r#"{"type":"hello","version":1,"username":"alice","caps":[]}"#)
+            .await;
+        let resume = alice.hears("welcome").await["resume"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let before = house.hub.gauges().identities;
+        let mut again = house.guest().await;
+        let hello =
+            format!(r#"{{"type":"hello","version":1,"resume":"{resume}","username":"bob"}}"#);
+        for _ in 0..3 {
+            again.says(&hello).await;
+            assert_eq!(again.hears("error").await["code"], "nick_in_use");
+        }
+        assert_eq!(house.hub.gauges().identities, before);
+        alice.says(r#"{"type":"ping"}"#).await;
+        alice.hears("pong").await;
+        again
+            .says(&format!(
+                r#"{{"type":"hello","version":1,"resume":"{resume}"}}"#
+            ))
+            .await;
+        assert_eq!(again.hears("welcome").await["username"], "alice");
+        assert_eq!(alice.hears("bye").await["code"], "replaced");
+    });
+}

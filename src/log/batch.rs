@@ -1,6 +1,6 @@
 //! What the committer hands out, and its bytes: encoded once per profile, shared by all lanes.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
@@ -202,18 +202,11 @@ impl Drop for Charge {
 #[derive(Debug, Default)]
 pub struct Budget {
     used: AtomicUsize,
-    warned: AtomicBool,
 }
 
 impl Budget {
     /// Bytes kept now.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
-    }
-
-    /// True once for each time that the budget is found exceeded after it was not.
-    pub fn begins_to_exceed(&self, limit: usize) -> bool {
-        let over = self.used() > limit;
-        over != self.warned.swap(over, Ordering::Relaxed) && over
     }
 }

@@ -128,24 +128,6 @@ impl Room {
         state.recent.range(start..=stop).cloned().collect()
     }
 
-    /// Bytes of the messages after `seq` up to the head; all kept ones if `seq` is older than that.
-    pub fn bytes_after(&self, seq: Seq) -> u64 {
-        let state = self.state();
-        let first = first(&state, self.head());
-        let Some(oldest) = state.recent.front() else {
-            return 0;
-        };
-        if seq < first {
-            // What was forgotten is estimated as if it had been as large as what is kept.
-            let kept = state.end - oldest.end;
-            return kept + (first - seq) * (state.end / self.head().max(1));
-        }
-        state
-            .recent
-            .get((seq - first) as usize)
-            .map_or(0, |message| state.end - message.end)
-    }
-
     /// The first kept number after which at most `bytes` are left.
     pub fn within_bytes(&self, bytes: u64) -> Seq {
         let state = self.state();

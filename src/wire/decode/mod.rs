@@ -5,52 +5,25 @@
 //! nesting deeper than [`DEPTH`] are faults of the whole line: a reader further on might see
 //! another message than we did.
 
+mod field;
+mod flaw;
+mod reader;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::Deserializer;
 
-use crate::event::{SEQ_MAX, Seq};
+pub use flaw::Flaw;
+
+use crate::event::Seq;
 use crate::fault::ErrorCode;
+use field::{count, cursor, flag, number, presence, required, tag, target, text};
+use reader::{TopLevel, Value};
 
 /// Deepest nesting, the object itself counted.
 pub const DEPTH: usize = 16;
 /// Longest `label` and `cid`, in bytes.
 pub const TAG: usize = 64;
-
-/// What is wrong with a line or a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The word.
-    pub code: ErrorCode,
-    /// The sentence.
-    pub text: Cow<'static, str>,
-}
-
-impl Flaw {
-    /// A flaw with a fixed sentence.
-    pub const fn new(code: ErrorCode, text: &'static str) -> Self {
-        Self {
-            code,
-            text: Cow::Borrowed(text),
-        }
-    }
-
-    fn missing(field: &str) -> Self {
-        Self {
-            code: ErrorCode::MissingField,
-            text: format!("`{field}` is missing").into(),
-        }
-    }
-
-    fn bad(field: &str, expected: &str) -> Self {
-        Self {
-            code: ErrorCode::BadField,
-            text: format!("`{field}` must be {expected}").into(),
-        }
-    }
-}
 
 macro_rules! known_fields {
     ($($name:ident = $key:literal),+ $(,)?) => {
@@ -76,18 +49,6 @@ known_fields! {
     to = "to", cid = "cid", version = "version", caps = "caps", join = "join", resume = "resume",
     client = "client", since = "since", after = "after", limit = "limit", token = "token",
     reason = "reason",
-}
-
-/// A value, as far as any field needs it.
-#[derive(Debug, PartialEq)]
-enum Value<'a> {
-    Null,
-    Bool(bool),
-    Number(u64),
-    Text(Cow<'a, str>),
-    Texts(Vec<Cow<'a, str>>),
-    Cursor { epoch: Cow<'a, str>, seq: u64 },
-    Other,
 }
 
 /// A place in a room's log.
@@ -282,246 +243,6 @@ impl<'a> Fields<'a> {
                     text: format!("there is no type `{shown}`").into(),
                 });
             }
-        })
-    }
-}
-
-fn required<T>(field: &str, value: Option<T>) -> Result<T, Flaw> {
-    value.ok_or_else(|| Flaw::missing(field))
-}
-
-fn text<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cow<'a, str>>, Flaw> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(Flaw::bad(field, "a string")),
-    }
-}
-
-fn tag<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cow<'a, str>>, Flaw> {
-    match text(field, value)? {
-        Some(text) if text.len() > TAG => Err(Flaw::bad(field, "a string of at most 64 bytes")),
-        text => Ok(text),
-    }
-}
-
-fn number(field: &str, value: Option<Value<'_>>) -> Result<Option<u64>, Flaw> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Number(number)) => Ok(Some(number)),
-        Some(_) => Err(Flaw::bad(field, "a whole number that is not negative")),
-    }
-}
-
-fn count(field: &str, value: Option<Value<'_>>) -> Result<Option<usize>, Flaw> {
-    match number(field, value)? {
-        Some(0) => Err(Flaw::bad(field, "a whole number from 1")),
-        Some(n) => Ok(Some(usize::try_from(n).unwrap_or(usize::MAX))),
-        None => Ok(None),
-    }
-}
-
-fn flag(field: &str, value: Option<Value<'_>>) -> Result<bool, Flaw> {
-    match value {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(flag)) => Ok(flag),
-        Some(_) => Err(Flaw::bad(field, "true or false")),
-    }
-}
-
-fn presence(caps: Option<Value<'_>>) -> Result<bool, Flaw> {
-    match caps {
-        None | Some(Value::Null) => Ok(true),
-        Some(Value::Texts(caps)) => Ok(caps.iter().any(|cap| cap == "presence")),
-        Some(_) => Err(Flaw::bad("caps", "a list of strings")),
-    }
-}
-
-fn cursor<'a>(field: &str, value: Option<Value<'a>>) -> Result<Option<Cursor<'a>>, Flaw> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Cursor { epoch, seq }) if seq <= SEQ_MAX => Ok(Some(Cursor { epoch, seq })),
-        Some(_) => Err(Flaw::bad(
-            field,
-            "an object with `epoch` (string) and `seq` (number)",
-        )),
-    }
-}
-
-fn target<'a>(room: Option<Value<'a>>, to: Option<Value<'a>>) -> Result<Target<'a>, Flaw> {
-    match (text("room", room)?, text("to", to)?) {
-        (None, None) => Ok(Target::Default),
-        (Some(room), None) => Ok(Target::Room(room)),
-        (None, Some(to)) => Ok(Target::Nick(to)),
-        (Some(_), Some(_)) => Err(Flaw::bad("to", "absent where `room` is given")),
-    }
-}
-
-/// The keys of one object that were seen. Linear while there are few, hashed when there are many.
-#[derive(Default)]
-struct Keys<'a> {
-    few: Vec<Cow<'a, str>>,
-    many: HashSet<Cow<'a, str>>,
-}
-
-const FEW: usize = 16;
-
-impl<'a> Keys<'a> {
-    fn note<E: de::Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
-        let twice = self.few.contains(&key) || self.many.contains(&key);
-        if twice {
-            let shown: String = key.chars().take(40).collect();
-            return Err(E::custom(format_args!("the key `{shown}` stands twice")));
-        }
-        if self.few.len() < FEW {
-            self.few.push(key);
-        } else {
-            self.many.insert(key);
-        }
-        Ok(())
-    }
-}
-
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
-        let mut fields = Fields::default();
-        let mut keys = Keys::default();
-        while let Some(key) = map.next_key_seed(Key)? {
-            let value = map.next_value_seed(Nested(1))?;
-            match fields.slot(&key) {
-                Some(slot @ None) => *slot = Some(value),
-                Some(Some(_)) => {
-                    return Err(de::Error::custom(format_args!(
-                        "the key `{key}` stands twice"
-                    )));
-                }
-                None => keys.note(key)?,
-            }
-        }
-        Ok(fields)
-    }
-}
-
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// A value at this depth.
-#[derive(Clone, Copy)]
-struct Nested(usize);
-
-impl Nested {
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.0 >= DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {DEPTH}")));
-        }
-        Ok(Self(self.0 + 1))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Nested {
-    type Value = Value<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Nested {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Value::Number(number))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        let inner = self.deeper()?;
-        let mut texts = Some(Vec::new());
-        while let Some(value) = seq.next_element_seed(inner)? {
-            texts = match (texts, value) {
-                (Some(mut texts), Value::Text(text)) => {
-                    texts.push(text);
-                    Some(texts)
-                }
-                _ => None,
-            };
-        }
-        Ok(texts.map_or(Value::Other, Value::Texts))
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let inner = self.deeper()?;
-        let mut keys = Keys::default();
-        let (mut epoch, mut seq) = (None, None);
-        while let Some(key) = map.next_key_seed(Key)? {
-            match (key.as_ref(), map.next_value_seed(inner)?) {
-                ("epoch", Value::Text(text)) => epoch = Some(text),
-                ("seq", Value::Number(number)) => seq = Some(number),
-                _ => {}
-            }
-            keys.note(key)?;
-        }
-        Ok(match (epoch, seq) {
-            (Some(epoch), Some(seq)) => Value::Cursor { epoch, seq },
-            _ => Value::Other,
         })
     }
 }

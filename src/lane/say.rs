@@ -1,0 +1,245 @@
+//! Messages: to a room through its log, to a person through their lane.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Lane;
+use super::input::Flow;
+use super::reply::About;
+use crate::fault::ErrorCode;
+use crate::hub::Dialect;
+use crate::log::{Appended, Draft, Room};
+use crate::mail::{Begun, Note, Private, RetryKey, RetryTarget, Ticket};
+use crate::meter::Kind;
+use crate::name::Nick;
+use crate::session::Pending;
+use crate::wire::{Flaw, Target, escaped_len};
+
+/// Of this many messages the delivery of one is timed.
+const TIMED: u32 = 64;
+
+impl Lane {
+    /// A message to a room or to a person.
+    pub(super) fn message(
+        &mut self,
+        at: usize,
+        target: Target<'_>,
+        text: &str,
+        about: About<'_>,
+        now: Instant,
+    ) -> Flow {
+        let checked = self.check_text(text).and_then(|()| match &target {
+            Target::Nick(_) => Ok(None),
+            Target::Room(name) => self.member_of(at, name).map(Some),
+            Target::Default => {
+                let name = self.hub.default_room.clone();
+                self.member_of(at, name.as_str()).map(Some)
+            }
+        });
+        let room = match checked {
+            Ok(room) => room,
+            Err(flaw) => {
+                if self.waits_for_answers(at) {
+                    return Flow::Hold;
+                }
+                let room = match &target {
+                    Target::Room(name) => Some(name.as_ref()),
+                    _ => None,
+                };
+                let too_long = flaw.code == ErrorCode::MessageTooLong;
+                let limit = too_long.then_some(self.limits.message);
+                self.refuse_flaw(
+                    at,
+                    &flaw,
+                    About {
+                        room,
+                        limit,
+                        ..about
+                    },
+                );
+                return Flow::Done;
+            }
+        };
+        self.seats[at].input.bad = 0;
+        match (room, target) {
+            (Some(room), _) => self.say(at, room, text, about, now),
+            (None, Target::Nick(to)) => self.whisper(at, &to, text, about, now),
+            (None, _) => Flow::Done,
+        }
+    }
+
+    /// # Errors
+    /// `empty_message`, `message_too_long`, `draining`.
+    pub(super) fn check_text(&self, text: &str) -> Result<(), Flaw> {
+        if self.draining {
+            return Err(Flaw::new(
+                ErrorCode::Draining,
+                "the server is shutting down",
+            ));
+        }
+        if text.is_empty() {
+            return Err(Flaw::new(ErrorCode::EmptyMessage, "the message is empty"));
+        }
+        // A text that grows by escapes must still fit on a line out.
+        if text.len() > self.limits.message || escaped_len(text) > self.limits.line {
+            return Err(Flaw::new(
+                ErrorCode::MessageTooLong,
+                "the message is too long",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says something in a room of the session's own, on its way through the log.
+    pub(super) fn say(
+        &mut self,
+        at: usize,
+        room: Arc<Room>,
+        text: &str,
+        about: About<'_>,
+        now: Instant,
+    ) -> Flow {
+        let Some(slot) = self.take_slot(at) else {
+            return Flow::Hold;
+        };
+        let Some(nick) = self.seats[at].nick.clone() else {
+            return Flow::Done;
+        };
+        let ticket = self.pend(at, about, Some(room.clone()), None);
+        let target = RetryTarget::Room(room.id);
+        if let Some(ticket) = self.begin_retry(at, ticket, target, about.cid) {
+            let seat = &self.seats[at];
+            let mut draft = Draft::new(seat.card.id, nick, text.into());
+            draft.cid = about.cid.map(Into::into);
+            draft.born = self.timed(now);
+            let number = ticket.number;
+            if let Appended::Committed(outcome) = self.hub.log.append(slot, &room, draft, ticket) {
+                self.count_commit(&outcome);
+                self.seats[at].unanswered.resolve(number, outcome);
+            }
+        }
+        self.meter.received.count(Kind::Room as usize);
+        self.spend(at, now);
+        Flow::Done
+    }
+
+    /// Every so many messages one is timed on its way to everybody.
+    fn timed(&mut self, now: Instant) -> Option<Instant> {
+        self.untimed += 1;
+        (self.untimed == TIMED).then(|| {
+            self.untimed = 0;
+            now
+        })
+    }
+
+    /// Notes a message that is to be answered.
+    fn pend(
+        &mut self,
+        at: usize,
+        about: About<'_>,
+        room: Option<Arc<Room>>,
+        to: Option<Nick>,
+    ) -> Ticket {
+        let seat = &mut self.seats[at];
+        let number = seat.unanswered.next_ticket();
+        seat.card.in_msgs.add(1);
+        seat.unanswered.push(Pending {
+            ticket: number,
+            label: about.label.map(Into::into),
+            cid: about.cid.map(Into::into),
+            room,
+            to,
+            outcome: None,
+        });
+        Ticket {
+            lane: self.mailbox.clone(),
+            session: seat.card.id,
+            number,
+            retry: None,
+        }
+    }
+
+    /// Looks a message with a `cid` up. `None` if it was or will be answered as its first try was.
+    fn begin_retry(
+        &mut self,
+        at: usize,
+        ticket: Ticket,
+        target: RetryTarget,
+        cid: Option<&str>,
+    ) -> Option<Ticket> {
+        let (Some(cid), Some(identity)) = (cid, self.seats[at].identity) else {
+            return Some(ticket);
+        };
+        let key = RetryKey {
+            identity,
+            target,
+            cid: cid.into(),
+        };
+        let bounds = (self.limits.dedup_age, self.limits.dedup_entries);
+        let number = ticket.number;
+        match self.hub.retries.begin(key, ticket, bounds) {
+            Begun::New(ticket) => Some(ticket),
+            Begun::Waits => None,
+            Begun::Known(outcome) => {
+                self.seats[at].unanswered.resolve(number, outcome);
+                None
+            }
+        }
+    }
+
+    /// Over its rate a session is not read: nothing is refused, nothing lost.
+    pub(super) fn spend(&mut self, at: usize, now: Instant) {
+        let input = &mut self.seats[at].input;
+        let rate = self.limits.message_rate;
+        if let Some(resume) = input.messages.spend(now, rate, self.limits.message_burst) {
+            input.resume_at = Some(resume);
+            self.meter.paced.add(1);
+        }
+    }
+
+    /// A private message, on its way to its recipient's lane.
+    pub(super) fn whisper(
+        &mut self,
+        at: usize,
+        to: &str,
+        text: &str,
+        about: About<'_>,
+        now: Instant,
+    ) -> Flow {
+        // It may be refused at once, and answers come in order.
+        if self.waits_for_answers(at) {
+            return Flow::Hold;
+        }
+        if !self.may_request(at, now, about) {
+            return Flow::Done;
+        }
+        let Some(card) = self.hub.by_nick(to).into_iter().next() else {
+            self.refuse(at, ErrorCode::NoSuchNick, "nobody has this name", about);
+            return Flow::Done;
+        };
+        if card.dialect() == Dialect::Basic {
+            let text = "they cannot receive private messages";
+            self.refuse(at, ErrorCode::CannotReceive, text, about);
+            return Flow::Done;
+        }
+        let (Some(from), Some(to_nick)) = (self.seats[at].nick.clone(), card.text().nick) else {
+            return Flow::Done;
+        };
+        let ticket = self.pend(at, about, None, Some(to_nick.clone()));
+        let target = RetryTarget::Nick(to.to_lowercase().into());
+        self.meter.received.count(Kind::Private as usize);
+        if let Some(reply) = self.begin_retry(at, ticket, target, about.cid) {
+            card.lane().post(Note::Private(Box::new(Private {
+                to: card.id,
+                to_nick,
+                from,
+                time_ms: (self.hub.clock)(),
+                text: text.into(),
+                cid: about.cid.map(Into::into),
+                reply,
+            })));
+        }
+        Flow::Done
+    }
+}
