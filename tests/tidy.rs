@@ -207,6 +207,18 @@ fn arrows_between_modules_only_go_down() {
 }
 
 #[test]
+fn the_map_says_what_each_module_is_for() {
+    let architecture = read("ARCHITECTURE.md");
+    for module in Floors::of(&architecture).0.keys() {
+        let mut rows = architecture.lines().filter(|line| line.starts_with("| `"));
+        assert!(
+            rows.any(|row| row.contains(&format!("`{module}`"))),
+            "no row for {module}"
+        );
+    }
+}
+
+#[test]
 fn a_module_names_others_by_their_whole_path() {
     for (path, text) in sources() {
         let text = code(&text);

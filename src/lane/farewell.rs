@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::seat::Seat;
+use super::seat::{Seat, SlotWait};
 use super::{Arrival, Conn, Lane};
 use crate::close::{CloseReason, Refusal};
 use crate::event::Change;
@@ -22,6 +22,8 @@ use crate::wire::{Reply, encode_refusal};
 const REFUSAL: Duration = Duration::from_secs(2);
 /// How long the peer may take to close its side.
 const LINGER: Duration = Duration::from_secs(1);
+/// The same when the daemon is about to be gone.
+const LAST_LINGER: Duration = Duration::from_millis(200);
 /// Refused connections of one lane that are told so at the same time; more are just closed.
 const REFUSED: usize = 128;
 /// Shortest and longest wait that a client is asked for before it comes back, in milliseconds.
@@ -92,7 +94,7 @@ impl Lane {
         let mut seat = Seat::new(card, conn, None, now);
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
         seat.closing = Some(Closing {
-            deadline: now + REFUSAL,
+            deadline: now + if self.stopping { LAST_LINGER } else { REFUSAL },
             is_half_closed: false,
             refused: true,
         });
@@ -152,6 +154,7 @@ impl Lane {
             self.hub.remove_listener();
         }
         seat.card.set_state(SessionState::Closing);
+        seat.input.slot = SlotWait::None;
         // Whoever does not read gets as long for the farewell as for anything else.
         let patience = if self.stopping {
             Duration::ZERO
@@ -222,7 +225,7 @@ impl Lane {
             }
             if let Some(closing) = &mut self.seats[at].closing {
                 closing.is_half_closed = true;
-                closing.deadline = now + LINGER;
+                closing.deadline = now + if self.stopping { LAST_LINGER } else { LINGER };
             }
         }
         if self.seats[at].input.eof {
@@ -249,6 +252,10 @@ impl Lane {
     fn remove(&mut self, at: usize) {
         self.disarm(at);
         let seat = self.seats.remove(at);
+        if self.stopping {
+            // The lane may be waiting for the last one to go.
+            self.rearmed.notify_one();
+        }
         let Some(closing) = seat.closing else { return };
         if closing.refused {
             self.refused -= 1;

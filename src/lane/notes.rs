@@ -38,7 +38,6 @@ impl Lane {
     }
 
     fn resolve(&mut self, session: SessionId, ticket: u64, outcome: Outcome) {
-        // Also when its author has gone meanwhile: it is in the log.
         self.count_commit(&outcome);
         let Some(&at) = self.by_id.get(&session) else {
             return;

@@ -290,7 +290,7 @@ fn typed_lines_are_remembered_for_their_owner_alone() {
     let (_server, mut peer, mut screen) = alice_in_lobby(&[]);
     screen.types("remember me\r");
     peer.acks(1, "remember me");
-    // Between two prompts the terminal is in its ordinary mode and would swallow a Ctrl-D.
+    // Between two prompts the terminal itself would take the key.
     screen.shows_last("lobby>");
     screen.types(CTRL_D);
     peer.lets_go();
