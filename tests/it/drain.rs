@@ -33,7 +33,7 @@ async fn everyone_hears_what_was_acknowledged_and_then_bye() {
     let talk = async |client: &mut Full| {
         while !client.is_closed() {
             client.publish(ROOM).await;
-            client.wait_unacked(16).await;
+            client.wait_unacked(3).await;
         }
     };
     let stop = async {

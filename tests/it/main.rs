@@ -16,6 +16,8 @@ mod load;
 
 mod basic;
 mod cli;
+mod clocks;
+mod company;
 mod drain;
 mod ending;
 mod events;
@@ -24,6 +26,7 @@ mod observe;
 mod opening;
 mod operator;
 mod order;
+mod pair;
 mod person;
 mod race;
 mod requests;

@@ -82,6 +82,10 @@ async fn everyone_hears_everything_once_in_one_order_or_is_told() {
     assert!(there_is.resumes >= 50, "{there_is:?}");
     assert!(there_is.gaps >= 1, "{there_is:?}");
     let metrics = chat.metrics().await;
+    assert!(
+        metrics.sum("chatd_fell_behind_total", &[]) >= 20.0,
+        "stalls that nobody noticed"
+    );
     assert!(metrics.sum("chatd_gap_messages_total", &[]) >= there_is.skipped as f64);
     assert!(metrics.sum("chatd_messages_received_total", &["room"]) >= there_is.logged as f64);
 }

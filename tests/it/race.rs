@@ -108,13 +108,13 @@ async fn end(
 
 #[tokio::test]
 async fn ten_thousand_people_in_one_room() {
-    const CROWD: usize = 9_900;
+    const CROWD: usize = 10_000;
     const LINE_BOUND: usize = 16 * 1024 + 1024;
     let _alone = alone().await;
     let config = Config::roomy()
         .limit("ping_interval", "1h")
-        .limit("clients", 10_000)
-        .limit("listeners", 10_000);
+        .limit("clients", 10_100)
+        .limit("listeners", 10_100);
     let chat = Daemon::start(config).await;
 
     let presence = Arc::new(AtomicUsize::new(0));

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use super::config::Config;
@@ -63,6 +63,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        allow_many_descriptors();
         let mut child = command.spawn().expect("chatd starts");
 
         let stdout = Transcript::of(child.stdout.take().unwrap());
@@ -262,6 +263,16 @@ impl Transcript {
     fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// Raises the soft limit of descriptors to the hard one, here and for the daemon that inherits it.
+fn allow_many_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
 }
 
 /// The program to play against: the one Cargo built, or a release build in `CHATD_BIN_DIR`.

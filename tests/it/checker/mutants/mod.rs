@@ -1,0 +1,212 @@
+//! The judge is judged: each way to spoil a good record trips exactly its rule.
+
+mod gaps;
+mod heard;
+mod sent;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::golden::{self, Dice};
+use super::log::{Event, Log, Record};
+use super::rules::{Rule, check, tally};
+
+/// Spoils a record; false if this record gives no occasion for it.
+type Spoil = fn(&mut Record, &mut Dice) -> bool;
+
+const MUTANTS: &[(&str, Rule, Spoil)] = &[
+    (
+        "a message is dropped for one listener",
+        Rule::Hole,
+        heard::drop_one,
+    ),
+    (
+        "the last message is dropped for one listener",
+        Rule::Stuck,
+        heard::drop_last,
+    ),
+    ("a message comes twice", Rule::Order, heard::double_one),
+    ("two messages change places", Rule::Order, heard::swap_two),
+    ("a text is altered", Rule::Phantom, heard::alter_text),
+    (
+        "a message comes under another name",
+        Rule::Phantom,
+        heard::alter_username,
+    ),
+    (
+        "two messages change numbers for one listener",
+        Rule::Disagreement,
+        heard::exchange_numbers,
+    ),
+    ("a gap ends one too late", Rule::Hole, |record, dice| {
+        gaps::move_gap(record, dice, 0, 1, 1)
+    }),
+    ("a gap begins one too early", Rule::Hole, |record, dice| {
+        gaps::move_gap(record, dice, -1, 0, 1)
+    }),
+    ("a gap ends one too early", Rule::Hole, |record, dice| {
+        gaps::move_gap(record, dice, 0, -1, -1)
+    }),
+    ("a gap counts one too many", Rule::Hole, |record, dice| {
+        gaps::move_gap(record, dice, 0, 0, 1)
+    }),
+    ("a gap is not told", Rule::Hole, gaps::drop_gap),
+    (
+        "a two-field gap is not told",
+        Rule::Hole,
+        gaps::drop_skipped,
+    ),
+    (
+        "a two-field gap counts one too few",
+        Rule::Hole,
+        gaps::shrink_skipped,
+    ),
+    ("an ack has the next number", Rule::Lost, sent::move_ack),
+    (
+        "an acknowledged message is nowhere",
+        Rule::Lost,
+        sent::lose_head,
+    ),
+    (
+        "a refused message is heard",
+        Rule::Refused,
+        sent::refuse_one,
+    ),
+    ("a retry is numbered again", Rule::Twice, sent::number_again),
+    (
+        "a message overtakes an earlier ack",
+        Rule::RealTime,
+        sent::send_later,
+    ),
+    (
+        "two messages of one client change places",
+        Rule::SendOrder,
+        sent::send_in_other_order,
+    ),
+    (
+        "two acks of one client change places",
+        Rule::SendOrder,
+        sent::ack_in_other_order,
+    ),
+    (
+        "a join begins below what was known",
+        Rule::StaleHead,
+        sent::join_later,
+    ),
+    ("a line is torn", Rule::Framing, heard::tear_line),
+    (
+        "something follows bye",
+        Rule::Framing,
+        heard::talk_after_bye,
+    ),
+    (
+        "a message follows parted",
+        Rule::Uninvited,
+        heard::talk_after_parted,
+    ),
+    ("the log has a hole", Rule::Witness, gaps::gap_in_the_log),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_good_record_keeps_every_rule_and_each_mutant_trips_its_own(
+        seed: u64,
+        which in 0..MUTANTS.len(),
+    ) {
+        let mut record = golden::record(seed);
+        let broken = check(&record);
+        prop_assert!(broken.is_empty(), "{broken:?}");
+        let (name, rule, spoil) = MUTANTS[which];
+        if spoil(&mut record, &mut Dice::new(seed)) {
+            let tripped: BTreeSet<Rule> = check(&record).iter().map(|found| found.rule).collect();
+            prop_assert_eq!(tripped, BTreeSet::from([rule]), "{}: {:?}", name, check(&record));
+        }
+    }
+}
+
+/// A mutant that never finds an occasion proves nothing.
+#[test]
+fn every_mutant_finds_an_occasion() {
+    let mut occasions: BTreeMap<&str, usize> = BTreeMap::new();
+    for seed in 0..30 {
+        let good = golden::record(seed);
+        let there_is = tally(&good);
+        assert!(
+            there_is.heard > 100 && there_is.acks > 20 && there_is.logged > 40,
+            "{there_is:?}"
+        );
+        for (name, _, spoil) in MUTANTS {
+            let found = spoil(&mut good.clone(), &mut Dice::new(seed));
+            *occasions.entry(name).or_default() += usize::from(found);
+        }
+    }
+    let rare: Vec<_> = occasions.iter().filter(|(_, found)| **found < 3).collect();
+    assert!(rare.is_empty(), "{rare:?}");
+}
+
+/// One of all places (log, entry) where these clients have such an event.
+fn place(
+    record: &Record,
+    dice: &mut Dice,
+    fits: impl Fn(&Log, usize, &Event) -> bool,
+) -> Option<(usize, usize)> {
+    let logs = record.clients.iter().enumerate();
+    let places: Vec<(usize, usize)> = logs
+        .flat_map(|(who, log)| (0..log.entries.len()).map(move |at| (who, at)))
+        .filter(|&(who, at)| {
+            let log = &record.clients[who];
+            fits(log, at, &log.entries[at].event)
+        })
+        .collect();
+    dice.pick(&places).copied()
+}
+
+fn is_heard(event: &Event) -> bool {
+    matches!(event, Event::Heard { .. })
+}
+
+/// The room and number of a message that a full client heard.
+fn heard_at(event: &Event) -> Option<(&str, u64)> {
+    match event {
+        Event::Heard {
+            room,
+            seq: Some(seq),
+            ..
+        } => Some((room, *seq)),
+        _ => None,
+    }
+}
+
+fn room_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Heard { room, .. }
+        | Event::Gap { room, .. }
+        | Event::Skipped { room, .. }
+        | Event::Joined { room, .. }
+        | Event::Parted { room } => Some(room),
+        _ => None,
+    }
+}
+
+/// The next entry of the same stay in the same room that is heard or gapped.
+fn next_in_stay(log: &Log, at: usize) -> Option<usize> {
+    let room = room_of(&log.entries[at].event)?;
+    let next = (at + 1..log.entries.len())
+        .find(|next| room_of(&log.entries[*next].event) == Some(room))?;
+    let ends = matches!(
+        log.entries[next].event,
+        Event::Joined { .. } | Event::Parted { .. }
+    );
+    (!ends).then_some(next)
+}
+
+/// The last stay in the room lasts to the quiet end.
+fn stays(log: &Log, at: usize) -> bool {
+    let room = room_of(&log.entries[at].event);
+    !log.entries[at..]
+        .iter()
+        .any(|entry| matches!(entry.event, Event::Parted { .. }) && room_of(&entry.event) == room)
+}
