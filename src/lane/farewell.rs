@@ -21,7 +21,7 @@ use crate::wire::{Reply, encode_refusal};
 /// How long a refused connection may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
 /// How long the peer may take to close its side.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 /// The same when the daemon is about to be gone.
 const LAST_LINGER: Duration = Duration::from_millis(200);
 /// Refused connections of one lane that are told so at the same time; more are just closed.
