@@ -169,10 +169,11 @@ async fn errors_are_said_at_most_once_a_second() {
 async fn an_empty_text_or_name_is_an_error_in_two_fields() {
     let chat = Daemon::start(Config::shipped()).await;
     let mut alice = chat.basic("alice").await;
+    let mut bob = chat.full_in("lobby", "bob").await;
     alice.says("alice", "").await;
     alice.hears_notice().await;
     alice.says("alice", "still here").await;
-    let mut bob = chat.full_in("lobby", "bob").await;
+    bob.hears_message("lobby", "alice", "still here").await;
     bob.publish("lobby", "good").await;
     alice.hears(r#"{"username":"bob","message":"good"}"#).await;
 }
