@@ -249,6 +249,12 @@ impl<T> Names<T> {
         Some(value)
     }
 
+    /// Takes out what [`Names::find`] would find.
+    pub fn remove_same(&mut self, name: &str) -> Option<T> {
+        let fold = self.fold_of(name)?;
+        self.remove(&fold)
+    }
+
     /// Every value, in no order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.values.values()

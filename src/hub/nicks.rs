@@ -102,7 +102,7 @@ impl Nicks {
         };
         holder.sessions.retain(|holder| *holder != session);
         if holder.sessions.is_empty() {
-            names.remove(nick.as_str());
+            names.remove_same(nick.as_str());
         }
     }
 

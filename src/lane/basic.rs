@@ -27,6 +27,7 @@ impl Lane {
         match said {
             Err(flaw) => {
                 self.refuse_flaw(at, &flaw, About::default());
+                self.spend(at, now);
                 Flow::Done
             }
             Ok(()) => {

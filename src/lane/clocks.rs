@@ -93,18 +93,20 @@ impl Lane {
         let seat = &self.seats[at];
         Manner {
             spoken: seat.voice != Voice::Unknown,
-            pings: seat.voice == Voice::Full,
+            // A ping that waits for the socket is no ping; patience is that of `write_stall` then.
+            pings: seat.voice == Voice::Full && !seat.is_blocked(),
             paused: self.is_paused(at),
         }
     }
 
     /// Whether the server itself is not reading the session, for a reason that is no fault of it.
     fn is_paused(&self, at: usize) -> bool {
-        let (input, unanswered) = (&self.seats[at].input, &self.seats[at].unanswered);
-        input.resume_at.is_some()
-            || input.barrier
-            || matches!(input.slot, SlotWait::Waiting(_))
-            || unanswered.len() >= self.limits.unacked
+        let seat = &self.seats[at];
+        seat.input.resume_at.is_some()
+            || seat.input.barrier
+            || matches!(seat.input.slot, SlotWait::Waiting(_))
+            || seat.unanswered.len() >= self.limits.unacked
+            || seat.output.waiting() >= self.limits.outbox / 2
     }
 
     /// Judges a session after it was read and written: patience, end of file, drain, failure.
@@ -216,7 +218,7 @@ impl Lane {
 
     fn is_too_far(&self, at: usize, now: Instant) -> bool {
         self.seats[at].memberships.iter().any(|membership| {
-            !membership.replaying
+            !self.is_replaying(at, membership)
                 && self.heard(at, membership.room.id) + 1 < self.floor(at, &membership.room, now)
         })
     }
@@ -237,7 +239,7 @@ impl Lane {
             .output
             .slice
             .as_ref()
-            .filter(|slice| slice.room == room)
+            .filter(|slice| slice.room == Some(room))
         {
             return slice.encoded.seq_before(slice.at);
         }

@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::seat::Seat;
+use super::seat::{Seat, SlotWait};
 use super::{Arrival, Conn, Lane};
 use crate::close::{CloseReason, Refusal};
 use crate::event::Change;
 use crate::hub::SessionState;
-use crate::wire::{Reply, Voice, encode_refusal};
+use crate::wire::{Reply, encode_refusal};
 
 /// How long a refused connection may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
 /// How long the peer may take to close its side.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
+/// The same when the daemon is about to be gone.
+const LAST_LINGER: Duration = Duration::from_millis(200);
 /// Refused connections of one lane that are told so at the same time; more are just closed.
 const REFUSED: usize = 128;
 /// Shortest and longest wait that a client is asked for before it comes back, in milliseconds.
@@ -92,7 +94,7 @@ impl Lane {
         let mut seat = Seat::new(card, conn, None, now);
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
         seat.closing = Some(Closing {
-            deadline: now + REFUSAL,
+            deadline: now + if self.stopping { LAST_LINGER } else { REFUSAL },
             is_half_closed: false,
             refused: true,
         });
@@ -152,6 +154,7 @@ impl Lane {
             self.hub.remove_listener();
         }
         seat.card.set_state(SessionState::Closing);
+        seat.input.slot = SlotWait::None;
         // Whoever does not read gets as long for the farewell as for anything else.
         let patience = if self.stopping {
             Duration::ZERO
@@ -222,7 +225,7 @@ impl Lane {
             }
             if let Some(closing) = &mut self.seats[at].closing {
                 closing.is_half_closed = true;
-                closing.deadline = now + LINGER;
+                closing.deadline = now + if self.stopping { LAST_LINGER } else { LINGER };
             }
         }
         if self.seats[at].input.eof {
@@ -249,6 +252,10 @@ impl Lane {
     fn remove(&mut self, at: usize) {
         self.disarm(at);
         let seat = self.seats.remove(at);
+        if self.stopping {
+            // The lane may be waiting for the last one to go.
+            self.rearmed.notify_one();
+        }
         let Some(closing) = seat.closing else { return };
         if closing.refused {
             self.refused -= 1;
@@ -276,22 +283,26 @@ impl Lane {
         }
     }
 
-    /// Ends a session whose task panicked.
+    /// Ends a session whose task panicked. Whatever it was in the middle of, its farewell is a line
+    /// of its own only if nothing else was half written.
     pub(super) fn abandon(&mut self, at: usize, reason: CloseReason) {
         if !self.seats.contains(at) {
             return;
         }
         self.meter.panics.add(1);
-        tracing::error!(event = "client.panicked", client = %self.seats[at].card.id);
-        self.seats[at].closing = None;
-        self.seats[at].voice = Voice::Unknown;
+        let client = self.seats[at].card.id;
+        tracing::error!(event = "client.panicked", %client, "a fault of the daemon's own ended a session");
         self.begin_close(at, reason, None);
+        // One try without a task that could wait.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.pump(at, &mut cx, Instant::now());
         self.remove(at);
     }
 }
 
-/// Who broke a connection, where the error tells. The kernel gives up on a peer that takes nothing
-/// for `limits.write_stall`, and may do so a moment before the lane's own clock.
+/// Who broke a connection, where the error tells. The kernel gives up on a peer that acknowledges
+/// nothing for twice `limits.write_stall`: bytes that it holds itself are not seen by the lane's
+/// own clock.
 pub(super) fn broken_by(error: &io::Error) -> Option<CloseReason> {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some(CloseReason::PeerReset),

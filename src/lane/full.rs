@@ -14,7 +14,7 @@ use crate::fault::ErrorCode;
 use crate::hub::Claim;
 use crate::log::Room;
 use crate::meter::Kind;
-use crate::name::Nick;
+use crate::name::{Nick, RoomName};
 use crate::wire::{Fields, Flaw, Reply, Request};
 
 /// Names and rooms that one answer holds if the request names no `limit`.
@@ -49,7 +49,7 @@ impl Lane {
             Err(flaw) => self.fault(at, &flaw, about),
             Ok(request) => {
                 self.seats[at].input.bad = 0;
-                let is_free = matches!(request, Request::Pong | Request::Quit { .. });
+                let is_free = matches!(request, Request::Quit { .. });
                 if is_free || self.may_request(at, now, about) {
                     self.meter.received.count(Kind::Request as usize);
                     if let Err(flaw) = self.request(at, request, about) {
@@ -134,7 +134,7 @@ impl Lane {
         &self,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<(crate::name::RoomName, usize)>, bool) {
+    ) -> (Vec<(RoomName, usize)>, bool) {
         const ROOM: usize = r#"{"room":"","members":18446744073709551615,"topic":""},"#.len();
         let (mut rooms, mut more) = self.hub.rooms_after(after, limit);
         let mut left = self.limits.line.saturating_sub(super::reply::ENVELOPE);
@@ -155,12 +155,13 @@ impl Lane {
     /// The room with this name, if the session is in it.
     ///
     /// # Errors
-    /// `no_such_room`, `not_in_room`.
+    /// `room_invalid`, `no_such_room`, `not_in_room`.
     pub(super) fn member_of(&self, at: usize, name: &str) -> Result<Arc<Room>, Flaw> {
         if let Some(room) = self.own_room(at, name) {
             return Ok(room);
         }
-        Err(match self.hub.find_room(name) {
+        let name = RoomName::new(name).map_err(|why| Flaw::new(ErrorCode::RoomInvalid, why))?;
+        Err(match self.hub.find_room(name.as_str()) {
             Some(_) => Flaw::new(ErrorCode::NotInRoom, "you are not in this room"),
             None => Flaw::new(ErrorCode::NoSuchRoom, "there is no such room"),
         })

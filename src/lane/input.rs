@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
-use super::Lane;
 use super::farewell::broken_by;
 use super::reply::About;
 use super::seat::SlotWait;
+use super::{Lane, READ};
 use crate::close::CloseReason;
 use crate::fault::ErrorCode;
 use crate::hub::{Dialect, SessionState};
@@ -48,6 +48,10 @@ impl Lane {
                 return false;
             }
             let mut scratch = std::mem::take(&mut self.scratch);
+            if scratch.is_empty() {
+                // The session that had it last panicked.
+                scratch = vec![0; READ];
+            }
             let read = self.seats[at].conn.poll_read(cx, &mut scratch);
             let waits = read.is_pending();
             match read {
@@ -106,7 +110,9 @@ impl Lane {
             input.at_unacked = true;
             return false;
         }
-        input.at_unacked = false;
+        if std::mem::take(&mut input.at_unacked) {
+            seat.timers.heard = now;
+        }
         if input.barrier && !seat.unanswered.is_empty() {
             return false;
         }
@@ -142,12 +148,17 @@ impl Lane {
         let mut framer = std::mem::take(&mut self.seats[at].input.framer);
         let mut input = bytes;
         let mut held = Vec::new();
+        let mut frames = 0;
         while *lines > 0 && self.may_go_on(at) {
             let limit = self.line_limit(at, framer.first_byte().or(input.first().copied()));
             match framer.next(&mut input, limit) {
                 None => break,
-                Some(Frame::TooLong { first }) => self.too_long(at, first, limit),
+                Some(Frame::TooLong { first }) => {
+                    frames += usize::from(first);
+                    self.too_long(at, first, limit);
+                }
                 Some(Frame::Line(line)) => {
+                    frames += 1;
                     *lines -= 1;
                     if self.line(at, line, now) == Flow::Hold {
                         held.extend_from_slice(line);
@@ -161,8 +172,9 @@ impl Lane {
         let seat = &mut self.seats[at];
         let is_within_line = framer.is_within_line();
         seat.input.framer = framer;
+        // The clock of a line runs from its own first byte.
         seat.timers.line = match seat.timers.line {
-            since @ Some(_) if is_within_line && held.is_empty() => since,
+            since @ Some(_) if is_within_line && frames == 0 => since,
             _ => is_within_line.then_some(now),
         };
         if seat.closing.is_none() {

@@ -163,6 +163,15 @@ impl Lane {
         let membership = memberships.remove(index);
         self.remove_member(room, membership.member);
         let seat = &mut self.seats[at];
+        if let Some(slice) = seat
+            .output
+            .slice
+            .as_mut()
+            .filter(|slice| slice.room == Some(room))
+        {
+            // It is written to its end, and moves no cursor of a later stay in the room.
+            slice.room = None;
+        }
         if seat.current == Some(room) {
             seat.current = seat.memberships.last().map(|membership| membership.room.id);
         }
@@ -257,7 +266,9 @@ impl Lane {
         if let Some(found) = memberships.iter().find(|m| m.room.name.as_str() == name) {
             return Some(found.room.clone());
         }
-        let room = self.hub.find_room(name)?;
+        // Names are compared by their looks: only for what can be one.
+        let name = RoomName::new(name).ok()?;
+        let room = self.hub.find_room(name.as_str())?;
         self.seats[at].membership(room.id).map(|_| room)
     }
 

@@ -123,7 +123,7 @@ pub struct Start {
 /// Must run on a `LocalSet`: sessions are tasks of the same thread.
 pub async fn run(start: Start) {
     // A turn writes to many sockets: tokio's budget per task would cut it off in the middle and
-    // make sessions look blocked. Turns yield by themselves.
+    // make sessions look blocked. `serve` yields by itself.
     tokio::task::coop::unconstrained(serve(start)).await;
 }
 
@@ -167,10 +167,15 @@ async fn serve(start: Start) {
             }
             _ = second.tick() => lane.borrow_mut().sweep(),
         }
-        let lane = lane.borrow();
-        if lane.stopping && lane.seats.is_empty() {
-            return;
+        {
+            let lane = lane.borrow();
+            if lane.stopping && lane.seats.is_empty() {
+                return;
+            }
         }
+        // Batches may come as fast as they are handed out: sessions, sockets and clocks of this
+        // thread get their turn after each.
+        tokio::task::yield_now().await;
     }
 }
 

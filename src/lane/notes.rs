@@ -38,6 +38,7 @@ impl Lane {
     }
 
     fn resolve(&mut self, session: SessionId, ticket: u64, outcome: Outcome) {
+        self.count_commit(&outcome);
         let Some(&at) = self.by_id.get(&session) else {
             return;
         };

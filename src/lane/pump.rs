@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::Lane;
-use super::seat::{Seat, Slice};
+use super::seat::{Membership, Seat, Slice};
 use super::write::{Skip, Written, write_slice};
 use crate::close::CloseReason;
 use crate::event::{GapReason, Seq};
@@ -46,7 +46,10 @@ impl Lane {
         let seat = &mut self.seats[at];
         match next {
             Next::Nothing => {
-                seat.timers.stalled = None;
+                if seat.timers.stalled.take().is_some() && seat.timers.pinged.is_some() {
+                    // The ping has only now left.
+                    seat.timers.pinged = Some(now);
+                }
                 seat.output.behind_since = None;
             }
             Next::Blocked => {
@@ -70,6 +73,9 @@ impl Lane {
                 seat.card.set_lag(0, 0);
             }
         }
+        if next != Next::Nothing {
+            self.keep_budget();
+        }
         next == Next::Nothing
     }
 
@@ -85,7 +91,7 @@ impl Lane {
                 return Ok(Next::Nothing);
             }
             let Some(room) = self.room_behind(at) else {
-                if self.reset_rosters(at) {
+                if self.reset_roster(at) {
                     continue;
                 }
                 return Ok(Next::Nothing);
@@ -167,6 +173,7 @@ impl Lane {
     /// Prepares the next bytes of a room for a session that is behind there: a gap, or a chunk of
     /// the log that all who are at the same place share.
     fn read_on(&mut self, at: usize, room: &Arc<Room>, now: Instant) {
+        self.end_replay(at, room.id);
         let Some((cursor, replaying)) = self.standing(at, room.id) else {
             return;
         };
@@ -183,7 +190,7 @@ impl Lane {
         }
         let start = chunk.after(cursor);
         seat.output.slice = Some(Slice {
-            room: room.id,
+            room: Some(room.id),
             at: start,
             skip: Some(Skip {
                 author: seat.card.id,
@@ -202,11 +209,30 @@ impl Lane {
         Some((self.member(room, index)?.cursor, replaying))
     }
 
+    /// What a session asked for at `join` is read: from here on its lag counts, from now.
+    fn end_replay(&mut self, at: usize, room: u64) {
+        let Some(membership) = self.seats[at].membership(room) else {
+            return;
+        };
+        if !membership.replaying || self.is_replaying(at, membership) {
+            return;
+        }
+        let seat = &mut self.seats[at];
+        seat.output.behind_since = None;
+        if let Some(membership) = seat.membership_mut(room) {
+            membership.replaying = false;
+        }
+    }
+
+    /// Whether a session still reads what it asked for at `join`.
+    pub(super) fn is_replaying(&self, at: usize, membership: &Membership) -> bool {
+        membership.replaying && self.heard(at, membership.room.id) < membership.joined_at
+    }
+
     pub(super) fn set_cursor(&mut self, at: usize, room: u64, cursor: Seq) {
         let Some(membership) = self.seats[at].membership_mut(room) else {
             return;
         };
-        membership.replaying &= cursor < membership.joined_at;
         let index = membership.member;
         if let Some(member) = self.member(room, index) {
             member.cursor = cursor;
@@ -221,7 +247,7 @@ impl Lane {
         let Some(membership) = seat.membership(room.id) else {
             return reach.first;
         };
-        if membership.replaying {
+        if self.is_replaying(at, membership) {
             return reach.first;
         }
         let mut floor = reach.first;
@@ -272,30 +298,28 @@ impl Lane {
         );
     }
 
-    /// Gives a session that was behind the rosters anew. True if there was one to give.
-    fn reset_rosters(&mut self, at: usize) -> bool {
-        let mut missed = Vec::new();
-        for membership in &self.seats[at].memberships {
-            let entry = self.rooms.get_mut(&membership.room.id);
-            if let Some(member) = entry.and_then(|e| e.members.get_mut(membership.member))
-                && std::mem::take(&mut member.missed_presence)
-            {
-                missed.push(membership.room.clone());
-            }
+    /// Gives a session that was behind the roster of one room anew. True if there was one to give.
+    fn reset_roster(&mut self, at: usize) -> bool {
+        let rooms = &mut self.rooms;
+        let missed = self.seats[at].memberships.iter().find(|membership| {
+            let entry = rooms.get_mut(&membership.room.id);
+            let member = entry.and_then(|entry| entry.members.get_mut(membership.member));
+            member.is_some_and(|member| std::mem::take(&mut member.missed_presence))
+        });
+        let Some(room) = missed.map(|membership| membership.room.clone()) else {
+            return false;
+        };
+        if let Some(members) = self.roster_that_fits(&room) {
+            let more = members.len() < room.members();
+            let names = Reply::Names {
+                room: &room.name,
+                members: &members,
+                more,
+                reset: true,
+            };
+            self.reply(at, &names);
         }
-        for room in &missed {
-            if let Some(members) = self.roster_that_fits(room) {
-                let more = members.len() < room.members();
-                let names = Reply::Names {
-                    room: &room.name,
-                    members: &members,
-                    more,
-                    reset: true,
-                };
-                self.reply(at, &names);
-            }
-        }
-        !missed.is_empty()
+        true
     }
 
     pub(super) fn count(meter: &Meter, seat: &Seat, written: &Written, replayed: bool) {
@@ -325,8 +349,15 @@ impl Lane {
             .iter()
             .filter_map(|(at, seat)| {
                 let slice = seat.output.slice.as_ref()?;
-                let head = self.rooms.get(&slice.room)?.room.head();
-                Some((head - slice.encoded.seq_before(slice.at).min(head), at))
+                let room = slice.room.and_then(|room| self.rooms.get(&room));
+                // Who has left the room has the least use for its bytes.
+                let lag = room.map_or(u64::MAX, |entry| {
+                    entry
+                        .room
+                        .head()
+                        .saturating_sub(slice.encoded.seq_before(slice.at))
+                });
+                Some((lag, at))
             })
             .collect();
         held.sort_unstable_by(|a, b| b.cmp(a));
@@ -350,7 +381,17 @@ impl Lane {
         output.outbox.drain(..output.sent);
         output.sent = 0;
         output.outbox.splice(..0, tail.iter().copied());
-        self.set_cursor(at, slice.room, slice.encoded.seq_before(end));
+        let Some(room) = slice.room else { return };
+        self.set_cursor(at, room, slice.encoded.seq_before(end));
+        if slice.encoded.has_presence_after(end) {
+            // The log has no presence: the roster is given anew.
+            let index = self.seats[at]
+                .membership(room)
+                .map(|membership| membership.member);
+            if let Some(member) = index.and_then(|index| self.member(room, index)) {
+                member.missed_presence |= member.profile.keeps_roster();
+            }
+        }
     }
 }
 

@@ -8,11 +8,10 @@ use super::Lane;
 use super::input::Flow;
 use super::reply::About;
 use crate::fault::ErrorCode;
-use crate::hub::Dialect;
 use crate::log::{Appended, Draft, Room};
-use crate::mail::{Begun, Note, Private, RetryKey, RetryTarget, Ticket};
+use crate::mail::{Begun, Note, Outcome, Private, RetryKey, RetryTarget, Ticket};
 use crate::meter::Kind;
-use crate::name::Nick;
+use crate::name::NICK_CHARS;
 use crate::session::Pending;
 use crate::wire::{Flaw, Target, escaped_len};
 
@@ -44,7 +43,10 @@ impl Lane {
                     return Flow::Hold;
                 }
                 let room = match &target {
-                    Target::Room(name) => Some(name.as_ref()),
+                    // What is no name is not repeated: it may be as long as a line.
+                    Target::Room(name) if flaw.code != ErrorCode::RoomInvalid => {
+                        Some(name.as_ref())
+                    }
                     _ => None,
                 };
                 let too_long = flaw.code == ErrorCode::MessageTooLong;
@@ -58,6 +60,8 @@ impl Lane {
                         ..about
                     },
                 );
+                // It costs as much as one that is sent.
+                self.spend(at, now);
                 return Flow::Done;
             }
         };
@@ -139,7 +143,7 @@ impl Lane {
         at: usize,
         about: About<'_>,
         room: Option<Arc<Room>>,
-        to: Option<Nick>,
+        to: Option<Box<str>>,
     ) -> Ticket {
         let seat = &mut self.seats[at];
         let number = seat.unanswered.next_ticket();
@@ -214,32 +218,48 @@ impl Lane {
         if !self.may_request(at, now, about) {
             return Flow::Done;
         }
-        let Some(card) = self.hub.by_nick(to).into_iter().next() else {
-            self.refuse(at, ErrorCode::NoSuchNick, "nobody has this name", about);
+        let Some(from) = self.seats[at].nick.clone() else {
             return Flow::Done;
         };
-        if card.dialect() == Dialect::Basic {
-            let text = "they cannot receive private messages";
-            self.refuse(at, ErrorCode::CannotReceive, text, about);
-            return Flow::Done;
-        }
-        let (Some(from), Some(to_nick)) = (self.seats[at].nick.clone(), card.text().nick) else {
-            return Flow::Done;
+        // Names are compared by their looks: only for what can be one.
+        let to: String = to.chars().take(NICK_CHARS + 1).collect();
+        let is_name = to.chars().count() <= NICK_CHARS;
+        let holders = if is_name {
+            self.hub.by_nick(&to)
+        } else {
+            Vec::new()
         };
-        let ticket = self.pend(at, about, None, Some(to_nick.clone()));
-        let target = RetryTarget::Nick(to.to_lowercase().into());
+        let recipient = holders.into_iter().find_map(|card| {
+            let nick = card.text().nick?;
+            Some((card, nick))
+        });
+        // The ack names the recipient as they spell it, or as the author did if they are gone.
+        let shown = recipient
+            .as_ref()
+            .map_or(to.as_str(), |(_, nick)| nick.as_str());
+        let ticket = self.pend(at, about, None, Some(shown.into()));
         self.meter.received.count(Kind::Private as usize);
-        if let Some(reply) = self.begin_retry(at, ticket, target, about.cid) {
-            card.lane().post(Note::Private(Box::new(Private {
-                to: card.id,
-                to_nick,
-                from,
-                time_ms: (self.hub.clock)(),
-                text: text.into(),
-                cid: about.cid.map(Into::into),
-                reply,
-            })));
-        }
+        // Whether it arrived before is asked first: its recipient may have gone since.
+        let target = RetryTarget::Nick(to.to_lowercase().into());
+        let Some(mut reply) = self.begin_retry(at, ticket, target, about.cid) else {
+            return Flow::Done;
+        };
+        let Some((card, to_nick)) = recipient else {
+            let (code, text) = (ErrorCode::NoSuchNick, "nobody has this name");
+            let outcome = Outcome::Refused { code, text };
+            reply.settle(&outcome);
+            self.seats[at].unanswered.resolve(reply.number, outcome);
+            return Flow::Done;
+        };
+        card.lane().post(Note::Private(Box::new(Private {
+            to: card.id,
+            to_nick,
+            from,
+            time_ms: (self.hub.clock)(),
+            text: text.into(),
+            cid: about.cid.map(Into::into),
+            reply,
+        })));
         Flow::Done
     }
 }

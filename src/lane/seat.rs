@@ -106,7 +106,8 @@ pub(super) struct Output {
 /// A shared stretch of a room's bytes that a session has taken in part.
 #[derive(Debug)]
 pub(super) struct Slice {
-    pub(super) room: u64,
+    /// Whose bytes they are; none once the session has left that room.
+    pub(super) room: Option<u64>,
     pub(super) encoded: Arc<Encoded>,
     pub(super) at: usize,
     /// What of the session's own doings is left out.

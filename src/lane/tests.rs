@@ -492,3 +492,5 @@ fn a_hello_that_fails_takes_nothing() {
         assert_eq!(alice.hears("bye").await["code"], "replaced");
     });
 }
+
+mod edges;

@@ -110,6 +110,7 @@ impl Lane {
             }
             Err(flaw) => {
                 self.refuse_flaw(at, &flaw, About::default());
+                self.spend(at, now);
                 Flow::Done
             }
         }

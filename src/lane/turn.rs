@@ -21,10 +21,12 @@ use crate::wire::Profile;
 
 /// Batches of one turn.
 const BATCHES: usize = 256;
+/// Bytes of text after which a turn ends, so that others of this thread are not kept waiting.
+const TEXT: usize = 64 * 1024;
 /// Members that are written to before others get their turn.
 const SLICE: usize = 256;
 /// Messages that a lagging lane reads from a log at once.
-const CATCH_UP: u64 = 256;
+const CATCH_UP: u64 = 64;
 
 /// What one turn hands out in one room.
 #[derive(Debug)]
@@ -37,15 +39,20 @@ struct Stretch {
     authors: Vec<SessionId>,
     born: Option<Instant>,
     replayed: bool,
+    has_presence: bool,
 }
 
 /// Takes the first batch and all that are ready, and hands them out.
 pub(super) async fn hand_out(lane: &SharedLane, first: Handout, receiver: &mut Receiver<Handout>) {
+    let mut text = first.1.text_len();
     let mut handouts = vec![first];
     let mut lagged = false;
-    while handouts.len() < BATCHES {
+    while handouts.len() < BATCHES && text < TEXT {
         match receiver.try_recv() {
-            Ok(handout) => handouts.push(handout),
+            Ok(handout) => {
+                text += handout.1.text_len();
+                handouts.push(handout);
+            }
             Err(TryRecvError::Lagged(_)) => lagged = true,
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
@@ -64,10 +71,17 @@ pub(super) async fn lag(lane: &SharedLane) {
         let mut lane = lane.borrow_mut();
         lane.meter.lane_lags.add(1);
         // Presence may have been among what was lost.
+        let mut wake = Vec::new();
         for entry in lane.rooms.values_mut() {
             for member in &mut entry.members {
-                member.missed_presence |= member.profile.keeps_roster();
+                if member.profile.keeps_roster() {
+                    member.missed_presence = true;
+                    wake.push(member.seat);
+                }
             }
+        }
+        for at in wake {
+            lane.seats[at].wake();
         }
         lane.rooms
             .values()
@@ -130,6 +144,8 @@ async fn spread_log(lane: &SharedLane, room: &Arc<Room>, to: Seq) {
             continue;
         }
         spread(lane, Stretch::of_messages(room, pos, messages)).await;
+        // A long way to go is gone in steps.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -145,6 +161,8 @@ async fn spread(lane: &SharedLane, stretch: Option<Stretch>) {
         }
         left = lane.borrow_mut().spread_slice(&mut stretch, &mut next);
     }
+    // What nobody holds any more does not count.
+    drop(stretch);
     lane.borrow_mut().keep_budget();
 }
 
@@ -166,6 +184,7 @@ impl Stretch {
             authors: authors.collect(),
             born: batches.iter().find_map(|batch| batch.born),
             replayed: false,
+            has_presence: batches.iter().any(|batch| batch.has_presence()),
             batches,
         })
     }
@@ -248,7 +267,14 @@ impl Lane {
         else {
             return 0;
         };
-        let end = members.len().min(*next + SLICE);
+        // Presence is not in the log: nobody may come to read past it between two slices. Rooms that
+        // announce are small (`limits.presence_members`).
+        let slice = if stretch.has_presence {
+            members.len()
+        } else {
+            SLICE
+        };
+        let end = members.len().min(*next + slice);
         let mut served = 0;
         for member in &mut members[(*next).min(end)..end] {
             served += u64::from(self.serve(stretch, member));
@@ -308,7 +334,7 @@ impl Lane {
                     let encoded = encoded.clone();
                     encoded.charge(&self.hub.budget);
                     seat.output.slice = Some(Slice {
-                        room,
+                        room: Some(room),
                         encoded,
                         at,
                         skip,

@@ -35,6 +35,22 @@ impl Batch {
         }
     }
 
+    /// Bytes of the texts of its messages.
+    pub fn text_len(&self) -> usize {
+        let text = |event: &Event| match event {
+            Event::Message(message) => message.text.len(),
+            Event::Presence(_) => 0,
+        };
+        self.events.iter().map(text).sum()
+    }
+
+    /// Whether some of its events are presence.
+    pub fn has_presence(&self) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(event, Event::Presence(_)))
+    }
+
     /// Its bytes in this profile, made by the first lane that asks.
     pub fn encoded(&self, room: &Room, profile: Profile) -> &Arc<Encoded> {
         self.encoded[profile as usize].get_or_init(|| {
@@ -153,6 +169,11 @@ impl Encoded {
     /// Whether some of the lines are presence.
     pub fn has_presence(&self) -> bool {
         self.messages < self.lines.len() as u64
+    }
+
+    /// Whether some of the lines that end after the byte `at` are presence.
+    pub fn has_presence_after(&self, at: usize) -> bool {
+        self.has_presence() && self.count(at, self.bytes.len()).1 > 0
     }
 
     /// Where the line ends that holds the byte at `at`.

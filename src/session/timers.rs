@@ -80,9 +80,8 @@ impl Timers {
                 ends[3] = limits
                     .idle_timeout
                     .map(|idle| (self.heard + idle, IdleTimeout));
-                ends[4] = self
-                    .pinged
-                    .map(|since| (since + limits.ping_timeout, PingTimeout));
+                let pinged = self.pinged.filter(|_| manner.pings);
+                ends[4] = pinged.map(|since| (since + limits.ping_timeout, PingTimeout));
             }
         }
         for (at, reason) in ends.into_iter().flatten() {

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 
 use crate::log::Room;
 use crate::mail::Outcome;
-use crate::name::Nick;
 use std::sync::Arc;
 
 /// A message that was taken and is not answered.
@@ -21,7 +20,7 @@ pub struct Pending {
     /// The room that it went to.
     pub room: Option<Arc<Room>>,
     /// The person that it went to.
-    pub to: Option<Nick>,
+    pub to: Option<Box<str>>,
     /// What became of it.
     pub outcome: Option<Outcome>,
 }

@@ -12,7 +12,10 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Companion, Config, Daemon, Peer, alone};
 
-const MESSAGES: u64 = 30_000;
+/// Far more than what is kept.
+const FLOOD: u64 = 30_000;
+/// Far more than `lag_bytes`, and over before the kernel gives up on the farewell.
+const SMALL_FLOOD: u64 = 8_000;
 const READERS: usize = 36;
 const STOPPED: usize = 4;
 const PUBLISHERS: u64 = 8;
@@ -34,13 +37,15 @@ fn config(on_lag: &str) -> Config {
 async fn who_stops_reading_is_told_exactly_what_it_missed() {
     let _alone = alone().await;
     let chat = Daemon::start(config("gap")).await;
-    let mut stopped = flood_past_stopped_readers(&chat).await;
+    let mut stopped = flood_past_stopped_readers(&chat, FLOOD).await;
 
+    stopped
+        .iter()
+        .for_each(|reader| reader.signal(Signal::CONT));
     for reader in &mut stopped {
-        reader.signal(Signal::CONT);
         let told = report(reader).await;
         let count = |key: &str| told[key].as_u64().unwrap();
-        assert_eq!(count("received") + count("gapped"), MESSAGES, "{told}");
+        assert_eq!(count("received") + count("gapped"), FLOOD, "{told}");
         assert!(count("gapped") >= 10_000, "{told}");
         assert!(count("gaps") >= 1 && told["bye"].is_null(), "{told}");
     }
@@ -56,10 +61,12 @@ async fn who_stops_reading_is_told_exactly_what_it_missed() {
 async fn who_stops_reading_is_sent_away_where_the_operator_wants_that() {
     let _alone = alone().await;
     let chat = Daemon::start(config("disconnect")).await;
-    let mut stopped = flood_past_stopped_readers(&chat).await;
+    let mut stopped = flood_past_stopped_readers(&chat, SMALL_FLOOD).await;
 
+    stopped
+        .iter()
+        .for_each(|reader| reader.signal(Signal::CONT));
     for reader in &mut stopped {
-        reader.signal(Signal::CONT);
         let told = report(reader).await;
         assert_eq!(told["bye"], "slow_consumer", "{told}");
         assert_eq!(told["gapped"], 0, "{told}");
@@ -74,8 +81,10 @@ async fn who_stops_reading_is_sent_away_where_the_operator_wants_that() {
 
 /// Everybody is in the room, four readers are stopped, the room is flooded, and the others hear
 /// all of it. The stopped ones are handed back still stopped.
-async fn flood_past_stopped_readers(chat: &Daemon) -> Vec<Companion> {
-    let mut stopped: Vec<Companion> = (0..STOPPED).map(|n| spawn_reader(chat, n)).collect();
+async fn flood_past_stopped_readers(chat: &Daemon, messages: u64) -> Vec<Companion> {
+    let mut stopped: Vec<Companion> = (0..STOPPED)
+        .map(|n| spawn_reader(chat, n, messages))
+        .collect();
     for reader in &mut stopped {
         reader.prints_words(&["ready"]).await;
     }
@@ -85,7 +94,7 @@ async fn flood_past_stopped_readers(chat: &Daemon) -> Vec<Companion> {
         let peer = chat.full_in("flood", &format!("reader{n}")).await;
         let (read, seen) = watch::channel(0);
         progress.push(seen);
-        readers.spawn(read_all(peer, read));
+        readers.spawn(read_all(peer, messages, read));
     }
     let before = chat.resident_bytes();
     stopped
@@ -95,14 +104,14 @@ async fn flood_past_stopped_readers(chat: &Daemon) -> Vec<Companion> {
     let mut publishers = JoinSet::new();
     for n in 0..PUBLISHERS {
         let peer = chat.full(&format!("publisher{n}")).await;
-        publishers.spawn(publish(peer, n, progress.clone()));
+        publishers.spawn(publish(peer, n, messages, progress.clone()));
     }
-    let peak = watch_memory(chat, &mut publishers).await;
+    publishers.join_all().await;
     readers.join_all().await;
 
     // What the limits allow, and what 44 connections, acks and the allocator may cost beside it.
     const ALLOWANCE: u64 = 16 * 1024 * 1024;
-    let grown = peak.saturating_sub(before);
+    let grown = chat.peak_resident_bytes().saturating_sub(before);
     assert!(
         grown <= RECENT_BYTES + BUFFER_BYTES + ALLOWANCE,
         "grew by {grown} bytes"
@@ -110,27 +119,20 @@ async fn flood_past_stopped_readers(chat: &Daemon) -> Vec<Companion> {
     stopped
 }
 
-/// Waits for all publishers; the most memory that the daemon had meanwhile.
-async fn watch_memory(chat: &Daemon, publishers: &mut JoinSet<()>) -> u64 {
-    let mut peak = chat.resident_bytes();
-    while let Some(done) = publishers.join_next().await {
-        done.unwrap();
-        peak = peak.max(chat.resident_bytes());
-    }
-    peak.max(chat.resident_bytes())
-}
-
 /// A healthy reader: every number once, no gap.
-async fn read_all(mut peer: Peer, read: watch::Sender<u64>) {
-    for expected in 1..=MESSAGES {
-        let line = peer.line().await;
+async fn read_all(mut peer: Peer, messages: u64, read: watch::Sender<u64>) {
+    for expected in 1..=messages {
+        let line = peer
+            .line_with_any_patience()
+            .await
+            .expect("a line, not the end");
         let seq = number(&line).unwrap_or_else(|| panic!("no message: {line:.200}"));
         assert_eq!(seq, expected, "{line:.200}");
         if seq.is_multiple_of(64) {
             read.send_replace(seq);
         }
     }
-    read.send_replace(MESSAGES);
+    read.send_replace(messages);
 }
 
 /// The number of a message line, without parsing all of it 30,000 × 36 times.
@@ -146,10 +148,10 @@ fn number(line: &str) -> Option<u64> {
 
 /// Publishes its share, never far ahead of the slowest healthy reader: this test is about the
 /// stopped ones.
-async fn publish(mut peer: Peer, n: u64, mut readers: Vec<watch::Receiver<u64>>) {
+async fn publish(mut peer: Peer, n: u64, messages: u64, mut readers: Vec<watch::Receiver<u64>>) {
     const AHEAD: u64 = 500;
     peer.join("flood").await;
-    let share = MESSAGES / PUBLISHERS;
+    let share = messages / PUBLISHERS;
     let text = "x".repeat(512);
     for said in 0..share {
         let published = said * PUBLISHERS + n;
@@ -179,7 +181,7 @@ impl Peer {
     }
 }
 
-fn spawn_reader(chat: &Daemon, n: usize) -> Companion {
+fn spawn_reader(chat: &Daemon, n: usize, messages: u64) -> Companion {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
         "--exact",
@@ -187,7 +189,10 @@ fn spawn_reader(chat: &Daemon, n: usize) -> Companion {
         "--ignored",
         "--nocapture",
     ]);
-    command.env("CHATD_TEST_READER", format!("{} stopped{n}", chat.chat()));
+    command.env(
+        "CHATD_TEST_READER",
+        format!("{} stopped{n} {messages}", chat.chat()),
+    );
     Companion::start(&mut command)
 }
 
@@ -197,6 +202,9 @@ async fn report(reader: &mut Companion) -> Value {
     serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap()
 }
 
+/// Little beside the flood, and enough for the kernel to go on quickly afterwards.
+const ROOM_BYTES: u32 = 200 * 1024;
+
 /// Not a test of its own: the reader that `spawn_reader` starts.
 #[tokio::test]
 #[ignore = "a helper process of the plays about slow readers"]
@@ -204,15 +212,19 @@ async fn reader_process() {
     let Ok(role) = std::env::var("CHATD_TEST_READER") else {
         return;
     };
-    let (server, username) = role.split_once(' ').unwrap();
-    let mut peer = Peer::connect_narrow(server.parse().unwrap()).await;
+    let words: Vec<&str> = role.split(' ').collect();
+    let [server, username, messages] = words[..] else {
+        panic!("no role: {role}");
+    };
+    let messages: u64 = messages.parse().unwrap();
+    let mut peer = Peer::connect_with(server.parse().unwrap(), ROOM_BYTES).await;
     peer.hello(username).await;
     peer.join("flood").await;
     println!("\nready");
 
     let (mut received, mut gapped, mut gaps, mut bye) = (0, 0, 0, Value::Null);
     let mut last = 0;
-    while last < MESSAGES {
+    while last < messages {
         let Some(line) = peer.line_with_any_patience().await else {
             break;
         };

@@ -54,11 +54,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
             duplicate,
             cid,
         } => {
-            end_ack(
-                ack(out, label, *cid).text("to", to.as_str()),
-                *time_ms,
-                *duplicate,
-            );
+            end_ack(ack(out, label, *cid).text("to", to), *time_ms, *duplicate);
         }
         Reply::Private(private) => Object::typed(out, "message")
             .text("to", private.to_nick.as_str())

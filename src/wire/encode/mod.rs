@@ -57,7 +57,7 @@ pub enum Reply<'a> {
         cid: Option<&'a str>,
     },
     PrivateAck {
-        to: &'a Nick,
+        to: &'a str,
         time_ms: i64,
         duplicate: bool,
         cid: Option<&'a str>,

@@ -32,8 +32,13 @@ impl Peer {
 
     /// Connects with little room for what is not read.
     pub(crate) async fn connect_narrow(server: SocketAddr) -> Self {
+        Self::connect_with(server, NARROW_BYTES).await
+    }
+
+    /// Connects with so much room for what is not read.
+    pub(crate) async fn connect_with(server: SocketAddr, receive_bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
+        socket.set_recv_buffer_size(receive_bytes).unwrap();
         Self::over(
             within("a connection", socket.connect(server))
                 .await
