@@ -22,6 +22,8 @@ use crate::wire::{Reply, encode_refusal};
 const REFUSAL: Duration = Duration::from_secs(2);
 /// How long the peer may take to close its side.
 const LINGER: Duration = Duration::from_secs(1);
+/// The same in a drain, when everybody reads a farewell at once and the machine is busy.
+const DRAIN_LINGER: Duration = Duration::from_secs(3);
 /// The same when the daemon is about to be gone.
 const LAST_LINGER: Duration = Duration::from_millis(200);
 /// Refused connections of one lane that are told so at the same time; more are just closed.
@@ -223,9 +225,14 @@ impl Lane {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {}
             }
+            let patience = match (self.stopping, self.draining) {
+                (true, _) => LAST_LINGER,
+                (false, true) => DRAIN_LINGER,
+                (false, false) => LINGER,
+            };
             if let Some(closing) = &mut self.seats[at].closing {
                 closing.is_half_closed = true;
-                closing.deadline = now + if self.stopping { LAST_LINGER } else { LINGER };
+                closing.deadline = now + patience;
             }
         }
         if self.seats[at].input.eof {
