@@ -29,7 +29,7 @@ use crate::close::CloseReason;
 use crate::event::{Presence, SessionId};
 use crate::limits::Limits;
 use crate::log::{Budget, Log, Room, RoomReport};
-use crate::mail::{Mailbox, Retries};
+use crate::mail::{Mailbox, Note, Retries};
 use crate::meter::Meter;
 use crate::name::RoomName;
 use crate::phase::Phase;
@@ -78,6 +78,8 @@ pub struct Hub {
     rooms: rooms::Rooms,
     closed: closed::Ring,
     lanes: OnceLock<Vec<Arc<Mailbox>>>,
+    /// Lanes that take no more messages.
+    draining_lanes: AtomicUsize,
     meters: Mutex<Vec<Arc<Meter>>>,
 }
 
@@ -104,6 +106,7 @@ impl Hub {
             rooms: rooms::Rooms::default(),
             closed: closed::Ring::default(),
             lanes: OnceLock::new(),
+            draining_lanes: AtomicUsize::new(0),
             meters: Mutex::default(),
         })
     }
@@ -148,6 +151,22 @@ impl Hub {
     pub fn set_lanes(&self, lanes: Vec<Arc<Mailbox>>) {
         // A second call changes nothing: the lanes live as long as the daemon.
         let _ = self.lanes.set(lanes);
+    }
+
+    /// A lane takes no more messages; each says so once. The last one wakes all: some may have
+    /// seen the phase change before others did, and nobody may go before the last message is in.
+    pub fn lane_drains(&self) {
+        let lanes = self.lanes();
+        if self.draining_lanes.fetch_add(1, Ordering::AcqRel) + 1 == lanes.len() {
+            for lane in lanes {
+                lane.post(Note::LogsAreFinal);
+            }
+        }
+    }
+
+    /// Whether no lane takes messages any more.
+    pub fn logs_are_final(&self) -> bool {
+        self.draining_lanes.load(Ordering::Acquire) >= self.lanes().len()
     }
 
     /// The mailboxes of all lanes.

@@ -177,7 +177,8 @@ impl Lane {
 
     /// Whether nothing that is or will be in the logs is still to be heard.
     fn has_heard_all(&self, at: usize) -> bool {
-        self.hub.log.is_idle()
+        self.hub.logs_are_final()
+            && self.hub.log.is_idle()
             && self.seats[at].memberships.iter().all(|membership| {
                 let entry = self.rooms.get(&membership.room.id);
                 entry.is_none_or(|entry| {

@@ -142,6 +142,9 @@ async fn serve(start: Start) {
         mailbox.clone(),
         rearmed.clone(),
     )));
+    // The daemon may have begun to drain before this lane began.
+    let phase = *phases.borrow_and_update();
+    lane.borrow_mut().take_phase(phase);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Every branch only receives: whichever loses keeps what it had.
@@ -219,7 +222,7 @@ impl Lane {
         Self {
             meter: hub.meter(),
             limits: hub.limits(),
-            draining: hub.phase() >= Phase::Draining,
+            draining: false,
             stopping: false,
             hub,
             mailbox,
@@ -273,7 +276,10 @@ impl Lane {
     }
 
     fn take_phase(&mut self, phase: Phase) {
-        self.draining |= phase >= Phase::Draining;
+        if phase >= Phase::Draining && !self.draining {
+            self.draining = true;
+            self.hub.lane_drains();
+        }
         self.stopping |= phase >= Phase::Stopped;
         if self.stopping {
             self.hurry_farewells();

@@ -22,6 +22,7 @@ impl Lane {
                     self.resolve(session, ticket, outcome);
                 }
                 Note::Private(private) => self.take_private(*private),
+                Note::LogsAreFinal => self.wake_all(),
                 Note::Close {
                     session,
                     reason,

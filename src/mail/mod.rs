@@ -39,6 +39,8 @@ pub enum Note {
         /// The sentence in its `bye`, if there is a better one than the reason's own.
         text: Option<Box<str>>,
     },
+    /// The daemon drains, and no lane takes messages any more.
+    LogsAreFinal,
     /// An operator's word to the sessions of this lane.
     Notice {
         /// What is said.
