@@ -5,7 +5,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Config, Daemon, Peer};
+use crate::harness::{Config, Daemon, Peer, until};
 
 /// What one cell of the table holds.
 enum Hears {
@@ -205,6 +205,11 @@ async fn gap() {
     for (peer, dialect) in [(&basic, "basic"), (&text, "text"), (&silent, "none")] {
         chat.row_of(peer, |row| row["dialect"] == dialect).await;
     }
+
+    until("what basil said is in the log", async || {
+        (chat.lobby_head().await == 1).then_some(())
+    })
+    .await;
 
     let mut alice = chat.full_in("lobby", "alice").await;
     let padding = "x".repeat(400);

@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     /// The last number of the lobby.
-    async fn lobby_head(&self) -> u64 {
+    pub(crate) async fn lobby_head(&self) -> u64 {
         let page = self.ask("rooms.list", json!({})).await;
         let rooms = page["rooms"].as_array().unwrap();
         let lobby = rooms.iter().find(|room| room["room"] == "lobby").unwrap();
