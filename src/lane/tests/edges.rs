@@ -205,7 +205,7 @@ fn a_flood_from_another_thread_does_not_starve_the_sessions() {
             move || {
                 let begun = Instant::now();
                 let words = "\u{e9}\"".repeat(1300);
-                while begun.elapsed() < Duration::from_secs(2) {
+                while begun.elapsed() < Duration::from_secs(3) {
                     let draft = Draft::new(SessionId(99), Nick::guest(99), words.as_str().into());
                     let slot: Slot = hub.log.try_slot().unwrap();
                     let ticket = crate::mail::Ticket {
@@ -232,7 +232,7 @@ fn a_flood_from_another_thread_does_not_starve_the_sessions() {
         }
         flood.join().unwrap();
         assert!(
-            longest < Duration::from_millis(500),
+            longest < Duration::from_millis(1_500),
             "nobody else ran for {longest:?} of {:?}",
             begun.elapsed()
         );
