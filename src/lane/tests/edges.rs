@@ -231,8 +231,9 @@ fn a_flood_from_another_thread_does_not_starve_the_sessions() {
             longest = longest.max(before.elapsed());
         }
         flood.join().unwrap();
+        // On a machine with other work, too: who is starved runs once, after the flood.
         assert!(
-            longest < Duration::from_millis(500),
+            longest < begun.elapsed() / 2,
             "nobody else ran for {longest:?} of {:?}",
             begun.elapsed()
         );
