@@ -11,6 +11,9 @@ pub struct Build {
     pub rustc: &'static str,
 }
 
+/// What `--version` says: the version of the package, and the commit.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CHATD_REVISION"), ")");
+
 /// This binary.
 pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),

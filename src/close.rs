@@ -68,6 +68,8 @@ close_reasons! {
     Flood = "flood", announced: true, reconnect: false, text: "too many requests";
     /// An operator ended the session.
     Kicked = "kicked", announced: true, reconnect: false, text: "removed by an operator";
+    /// A ban matches the name or the address.
+    Banned = "banned", announced: true, reconnect: false, text: "you are banned from this server";
     /// The same identity came back on another connection.
     Replaced = "replaced", announced: true, reconnect: false, text: "this identity is now used by another connection";
     /// `limits.clients` or `limits.listeners` is reached.
@@ -86,46 +88,224 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Why a connection was refused before it became a session.
-///
-/// The word is the `bye` code of the one refusal line and the `reason` of
-/// `chatd_connections_refused_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Refusal {
-    /// `limits.clients` or `limits.listeners` is reached.
-    ServerFull,
-    /// `limits.clients_per_address` or `limits.connect_rate` is reached.
-    TooManyConnections,
-    /// The daemon is stopping.
-    Draining,
+macro_rules! details {
+    ($($(#[$doc:meta])* $name:ident = $reason:ident, $word:literal;)+) => {
+        /// What exactly ended a session, where the reason alone does not say. A closed set: each
+        /// word belongs to one reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Detail {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Detail {
+            /// Every detail.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word for metric label, log and table.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The reason that it is a case of.
+            pub const fn reason(self) -> CloseReason {
+                match self { $(Self::$name => CloseReason::$reason,)+ }
+            }
+        }
+    };
 }
 
-impl Refusal {
-    /// Every refusal.
-    pub const ALL: &'static [Self] = &[Self::ServerFull, Self::TooManyConnections, Self::Draining];
+details! {
+    /// An HTTP request line.
+    Http = ProtocolError, "http";
+    /// A TLS handshake.
+    Tls = ProtocolError, "tls";
+    /// An SSH banner.
+    Ssh = ProtocolError, "ssh";
+    /// An IRC registration.
+    Irc = ProtocolError, "irc";
+    /// An SMTP greeting.
+    Smtp = ProtocolError, "smtp";
+    /// A Redis command.
+    Resp = ProtocolError, "resp";
+    /// A PROXY header that was not configured, version 1 or 2.
+    Proxy = ProtocolError, "proxy";
+    /// A first line that is not UTF-8.
+    NotUtf8 = ProtocolError, "not_utf8";
+    /// Control characters in the first line.
+    Control = ProtocolError, "control";
+    /// The first object was neither a hello nor a basic message.
+    HelloRequired = ProtocolError, "hello_required";
+    /// The first line was too long.
+    FirstLine = ProtocolError, "first_line";
+    /// `limits.bad_lines` faulty lines in a row.
+    BadLines = ProtocolError, "bad_lines";
+    /// It took nothing for `limits.write_stall` while bytes waited.
+    WriteStall = SlowConsumer, "write_stall";
+    /// It acknowledged nothing for twice as long (`TCP_USER_TIMEOUT`).
+    Unacknowledged = SlowConsumer, "unacknowledged";
+    /// It fell further behind than `limits.lag_bytes` or `limits.lag_age`, and `limits.on_lag` says disconnect.
+    Lag = SlowConsumer, "lag";
+    /// `limits.listeners` is reached.
+    Listeners = ServerFull, "listeners";
+    /// A ban matches its name.
+    BannedNick = Banned, "nick";
+    /// A ban matches its address.
+    BannedAddress = Banned, "address";
+}
 
-    /// The word for wire, metric label and log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ServerFull => CloseReason::ServerFull.as_str(),
-            Self::TooManyConnections => CloseReason::TooManyConnections.as_str(),
-            Self::Draining => "draining",
+/// An ending or a refusal of which there is nothing more to say has no word for it.
+const NO_DETAIL: &str = "";
+
+/// How a session ended: the reason, and what exactly where there is more to say. The two always
+/// belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ending {
+    reason: CloseReason,
+    detail: Option<Detail>,
+}
+
+impl Ending {
+    /// How many there are.
+    pub const COUNT: usize = CloseReason::ALL.len() + Detail::ALL.len();
+
+    /// Every ending, in the order of [`Ending::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = CloseReason::ALL.iter().map(|&reason| reason.into());
+        plain.chain(Detail::ALL.iter().map(|&detail| detail.into()))
+    }
+
+    /// Its place among all.
+    pub const fn index(self) -> usize {
+        match self.detail {
+            None => self.reason as usize,
+            Some(detail) => CloseReason::ALL.len() + detail as usize,
         }
     }
 
-    /// The sentence for a person.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::ServerFull => CloseReason::ServerFull.text(),
-            Self::TooManyConnections => CloseReason::TooManyConnections.text(),
-            Self::Draining => CloseReason::ServerShutdown.text(),
+    /// Why.
+    pub const fn reason(self) -> CloseReason {
+        self.reason
+    }
+
+    /// The words for the labels `reason` and `detail`; the second is empty if there is nothing more to say.
+    pub const fn words(self) -> [&'static str; 2] {
+        let detail = match self.detail {
+            None => NO_DETAIL,
+            Some(detail) => detail.as_str(),
+        };
+        [self.reason.as_str(), detail]
+    }
+}
+
+impl From<CloseReason> for Ending {
+    fn from(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            detail: None,
         }
     }
+}
+
+impl From<Detail> for Ending {
+    fn from(detail: Detail) -> Self {
+        Self {
+            reason: detail.reason(),
+            detail: Some(detail),
+        }
+    }
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $word:expr, detail: $detail:expr, text: $text:expr;)+) => {
+        /// Why a connection was refused before it became a session.
+        ///
+        /// The word is the `bye` code of the one refusal line and the `reason` of
+        /// `chatd_connections_refused_total`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Refusal {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Refusal {
+            /// Every refusal.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Every refusal, in the order of [`Refusal::index`].
+            pub fn all() -> impl Iterator<Item = Self> {
+                Self::ALL.iter().copied()
+            }
+
+            /// Its place among all.
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
+            /// The word for wire, metric label and log.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The words for the labels `reason` and `detail`, as of an [`Ending`].
+            pub const fn words(self) -> [&'static str; 2] {
+                match self { $(Self::$name => [$word, $detail],)+ }
+            }
+
+            /// The sentence for a person.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// Whether a client does well to come back by itself (`bye.reconnect`).
+            pub const fn reconnect(self) -> bool {
+                !matches!(self, Self::Banned)
+            }
+        }
+    };
+}
+
+refusals! {
+    /// `limits.clients` is reached.
+    ServerFull = CloseReason::ServerFull.as_str(), detail: "clients", text: CloseReason::ServerFull.text();
+    /// `limits.listeners` is reached.
+    Listeners = CloseReason::ServerFull.as_str(), detail: Detail::Listeners.as_str(), text: CloseReason::ServerFull.text();
+    /// `limits.clients_per_address` is reached.
+    PerAddress = CloseReason::TooManyConnections.as_str(), detail: "clients_per_address", text: CloseReason::TooManyConnections.text();
+    /// `limits.connect_rate` is reached.
+    ConnectRate = CloseReason::TooManyConnections.as_str(), detail: "connect_rate", text: CloseReason::TooManyConnections.text();
+    /// A ban matches the address.
+    Banned = CloseReason::Banned.as_str(), detail: Detail::BannedAddress.as_str(), text: CloseReason::Banned.text();
+    /// An operator has paused the daemon.
+    Paused = "paused", detail: NO_DETAIL, text: "the server lets nobody in for now";
+    /// The daemon is stopping.
+    Draining = "draining", detail: NO_DETAIL, text: CloseReason::ServerShutdown.text();
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_ending_and_each_refusal_has_a_place_and_words_of_its_own() {
+        let endings: Vec<_> = Ending::all().collect();
+        assert_eq!(endings.len(), Ending::COUNT);
+        for (at, ending) in endings.iter().enumerate() {
+            assert_eq!(ending.index(), at, "{ending:?}");
+        }
+        let words: BTreeSet<_> = endings.iter().map(|ending| ending.words()).collect();
+        assert_eq!(words.len(), Ending::COUNT);
+        let words: BTreeSet<_> = Refusal::all().map(Refusal::words).collect();
+        assert_eq!(words.len(), Refusal::COUNT);
     }
 }

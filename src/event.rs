@@ -26,6 +26,42 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// How deep a numbered message is kept before anybody hears of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// In memory only: gone when the daemon ends.
+    None,
+    /// Committed: survives the end of the process, also by `kill -9`.
+    Process,
+    /// Committed and on the disk: survives the loss of power.
+    Disk,
+}
+
+impl Durability {
+    /// Every depth, the shallowest first.
+    pub const ALL: &'static [Self] = &[Self::None, Self::Process, Self::Disk];
+
+    /// The word for wire, configuration and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Process => "process",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+/// What a room is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// As it was set.
+    pub text: Box<str>,
+    /// Who set it.
+    pub nick: Nick,
+    /// When, in milliseconds since 1970 UTC.
+    pub time_ms: i64,
+}
+
 /// The number of a message in its room: dense, from 1. Zero is "before the first".
 pub type Seq = u64;
 
@@ -148,6 +184,19 @@ pub enum Event {
     Message(Arc<Message>),
     /// Not numbered.
     Presence(Arc<Presence>),
+    /// Not numbered; the room keeps the last one. Whose doing it is, and the topic.
+    Topic(SessionId, Arc<Topic>),
+}
+
+impl Event {
+    /// Whose doing it is.
+    pub fn author(&self) -> SessionId {
+        match self {
+            Self::Message(message) => message.author,
+            Self::Presence(presence) => presence.author,
+            Self::Topic(author, _) => *author,
+        }
+    }
 }
 
 /// Why numbers are missing.

@@ -63,10 +63,14 @@ error_codes! {
     TooManyRooms = "too_many_rooms";
     /// Faster than `limits.request_rate`.
     RateLimited = "rate_limited";
+    /// A page of history was asked for by an epoch that is not the room's any more.
+    HistoryExpired = "history_expired";
     /// The recipient does not read its private messages fast enough.
     RecipientBusy = "recipient_busy";
     /// The recipient's dialect has no private messages.
     CannotReceive = "cannot_receive";
+    /// A ban matches the name, or the one that the identity was known by.
+    Banned = "banned";
     /// The daemon is stopping and takes no new messages.
     Draining = "draining";
     /// The log could not take the message.
@@ -76,5 +80,141 @@ error_codes! {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+macro_rules! details {
+    ($($(#[$doc:meta])* $name:ident = $code:ident, $word:literal;)+) => {
+        /// What exactly is wrong with a line, where the code alone does not say. A closed set: each
+        /// is a case of one code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Detail {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Detail {
+            /// Every detail.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word for metric label and log.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The code that it is a case of.
+            pub const fn code(self) -> ErrorCode {
+                match self { $(Self::$name => ErrorCode::$code,)+ }
+            }
+        }
+    };
+}
+
+details! {
+    /// Not JSON at all.
+    Syntax = BadJson, "syntax";
+    /// It ends before the object does.
+    Truncated = BadJson, "truncated";
+    /// JSON, but no object.
+    NotAnObject = BadJson, "not_an_object";
+    /// Something follows the object.
+    Trailing = BadJson, "trailing";
+    /// A key stands twice in one object, at any depth.
+    DuplicateKey = BadJson, "duplicate_key";
+    /// Nested too deep.
+    Depth = BadJson, "depth";
+    /// Half a surrogate pair, or the halves in the wrong order.
+    Surrogate = BadJson, "surrogate";
+    /// A raw control character inside a string.
+    RawControl = BadJson, "control";
+    /// A number that no number type holds.
+    Number = BadJson, "number";
+    /// A CR inside the line.
+    BareCr = BadJson, "bare_cr";
+    /// A byte order mark before the object.
+    Bom = BadJson, "bom";
+    /// A CR inside a line of the text dialect.
+    BareCrInText = BadField, "bare_cr";
+    /// The first line of a session.
+    FirstLine = LineTooLong, "first_line";
+    /// One more mebibyte of a line that goes on and on.
+    Endless = LineTooLong, "endless";
+    /// In bytes of UTF-8.
+    TextBytes = MessageTooLong, "bytes";
+    /// Within `limits.message`, but its JSON escapes do not fit a line.
+    TextEscapes = MessageTooLong, "escapes";
+}
+
+/// A line that was refused: the code, and what exactly where there is more to say. The two always
+/// belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rejection {
+    code: ErrorCode,
+    detail: Option<Detail>,
+}
+
+impl Rejection {
+    /// How many there are.
+    pub const COUNT: usize = ErrorCode::ALL.len() + Detail::ALL.len();
+
+    /// Every rejection, in the order of [`Rejection::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = ErrorCode::ALL.iter().map(|&code| code.into());
+        plain.chain(Detail::ALL.iter().map(|&detail| detail.into()))
+    }
+
+    /// Its place among all.
+    pub const fn index(self) -> usize {
+        match self.detail {
+            None => self.code as usize,
+            Some(detail) => ErrorCode::ALL.len() + detail as usize,
+        }
+    }
+
+    /// The code.
+    pub const fn code(self) -> ErrorCode {
+        self.code
+    }
+
+    /// The words for the labels `reason` and `detail`; the second is empty if there is nothing more to say.
+    pub const fn words(self) -> [&'static str; 2] {
+        let detail = match self.detail {
+            None => "",
+            Some(detail) => detail.as_str(),
+        };
+        [self.code.as_str(), detail]
+    }
+}
+
+impl From<ErrorCode> for Rejection {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, detail: None }
+    }
+}
+
+impl From<Detail> for Rejection {
+    fn from(detail: Detail) -> Self {
+        Self {
+            code: detail.code(),
+            detail: Some(detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_rejection_has_a_place_and_words_of_its_own() {
+        let all: Vec<_> = Rejection::all().collect();
+        assert_eq!(all.len(), Rejection::COUNT);
+        for (at, rejection) in all.iter().enumerate() {
+            assert_eq!(rejection.index(), at, "{rejection:?}");
+        }
+        let words: BTreeSet<_> = all.iter().map(|rejection| rejection.words()).collect();
+        assert_eq!(words.len(), Rejection::COUNT);
     }
 }

@@ -9,7 +9,10 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod ban;
+pub mod books;
 pub mod build;
+pub mod cidr;
 pub mod client;
 pub mod close;
 pub mod config;
@@ -18,21 +21,29 @@ pub mod ctl;
 pub mod escape;
 pub mod event;
 pub mod fault;
+pub mod feed;
 pub mod hub;
 pub mod lane;
 pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod mail;
+pub mod manual;
 pub mod meter;
 pub mod name;
 pub mod pace;
 pub mod phase;
 pub mod places;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod property;
+pub mod retention;
 pub mod rpc;
 #[cfg(feature = "test-faults")]
 pub mod sabotage;
+pub mod search;
 pub mod server;
 pub mod session;
+pub mod spares;
+pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -112,6 +112,12 @@ pub struct Limits {
     pub dedup_age: Duration,
     /// How many `cid`s are remembered.
     pub dedup_entries: usize,
+    /// Messages that one page of history has at most.
+    pub history_page: usize,
+    /// Longest topic of a room, in bytes of UTF-8.
+    pub topic: usize,
+    /// Bans at once.
+    pub bans: usize,
 }
 
 /// What one unanswered message holds at most, in bytes: its label, its `cid` and its answer.
@@ -119,6 +125,9 @@ pub const UNACKED_BYTES: usize = 256;
 
 /// What one remembered `cid` holds at most, in bytes: whose, where, itself and its answer.
 pub const DEDUP_BYTES: usize = 256;
+
+/// What one ban holds at most, in bytes: whom, the reason, who said it; and what it is found by.
+pub const BAN_BYTES: usize = 1024;
 
 /// What the limits add up to if every session and every room is at its worst at once, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +140,8 @@ pub struct WorstCase {
     pub behind: u64,
     /// Remembered `cid`s.
     pub dedup: u64,
+    /// Bans.
+    pub bans: u64,
     /// Socket buffers, which the kernel holds and no process is charged with.
     pub kernel: u64,
 }
@@ -138,7 +149,13 @@ pub struct WorstCase {
 impl WorstCase {
     /// What the process itself may hold.
     pub fn process(&self) -> u64 {
-        let parts = [self.sessions, self.rooms, self.behind, self.dedup];
+        let parts = [
+            self.sessions,
+            self.rooms,
+            self.behind,
+            self.dedup,
+            self.bans,
+        ];
         parts.into_iter().fold(0, u64::saturating_add)
     }
 }
@@ -154,9 +171,10 @@ impl Limits {
             .saturating_add(unacked);
         WorstCase {
             sessions: times(self.clients, session),
-            rooms: times(self.rooms, self.recent_bytes),
+            rooms: times(self.rooms, self.recent_bytes.saturating_add(self.topic)),
             behind: self.buffer_bytes as u64,
             dedup: times(self.dedup_entries, DEDUP_BYTES),
+            bans: times(self.bans, BAN_BYTES),
             kernel: times(self.clients, self.socket_buffer.saturating_mul(2)),
         }
     }
@@ -208,6 +226,9 @@ impl Default for Limits {
             buffer_bytes: 64 * MIB,
             dedup_age: Duration::from_secs(600),
             dedup_entries: 100_000,
+            history_page: 1_000,
+            topic: 500,
+            bans: 10_000,
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! - The admin socket: `$RUNTIME_DIRECTORY` (systemd), `/run/chatd`, `$XDG_RUNTIME_DIR/chatd`, else
 //!   `chatd-UID` below the temp folder. The daemon takes the first that it can write to.
-//! - State (the token): `$STATE_DIRECTORY`, `/var/lib/chatd` for root, `$XDG_STATE_HOME/chatd`
+//! - The token: a credential of systemd's, else with the rest of the state.
+//! - State (the token, the bans, the history): `$STATE_DIRECTORY`, `/var/lib/chatd` for root, `$XDG_STATE_HOME/chatd`
 //!   (`~/.local/state/chatd`), else beside the socket.
 //!
 //! A folder of a user's own is made with mode 0700 and is refused when somebody else could have
@@ -19,6 +20,12 @@ use std::path::PathBuf;
 pub const SOCKET: &str = "admin.sock";
 /// The name of the token of the TCP door in its folder.
 pub const TOKEN: &str = "admin.token";
+/// The name of the token among systemd's credentials.
+pub const TOKEN_CREDENTIAL: &str = "admin-token";
+/// The name of the bans in their folder.
+pub const BANS: &str = "bans.json";
+/// The name of the history in its folder.
+pub const HISTORY: &str = "history.db";
 
 const NAME: &str = "chatd";
 
@@ -98,6 +105,8 @@ pub struct Surroundings {
     pub runtime_directory: Option<OsString>,
     /// `$STATE_DIRECTORY`: the first of its folders is used.
     pub state_directory: Option<OsString>,
+    /// `$CREDENTIALS_DIRECTORY`: secrets that systemd hands over as files.
+    pub credentials_directory: Option<OsString>,
     /// `$XDG_RUNTIME_DIR`.
     pub xdg_runtime_dir: Option<OsString>,
     /// `$XDG_STATE_HOME`.
@@ -117,12 +126,19 @@ impl Surroundings {
         Self {
             runtime_directory: set("RUNTIME_DIRECTORY"),
             state_directory: set("STATE_DIRECTORY"),
+            credentials_directory: set("CREDENTIALS_DIRECTORY"),
             xdg_runtime_dir: set("XDG_RUNTIME_DIR"),
             xdg_state_home: set("XDG_STATE_HOME"),
             home: set("HOME"),
             temp: std::env::temp_dir(),
             uid: effective_uid(),
         }
+    }
+
+    /// The admin token, if systemd hands one over (`LoadCredential=admin-token:FILE`).
+    pub fn token_credential(&self) -> Option<PathBuf> {
+        let folder = absolute(self.credentials_directory.as_ref())?;
+        Some(folder.join(TOKEN_CREDENTIAL)).filter(|path| path.exists())
     }
 
     /// Folders for sockets, in the order in which they are tried.
@@ -153,6 +169,32 @@ impl Surroundings {
             .chain(home)
             .chain(self.runtime())
             .collect()
+    }
+
+    /// Where a file of the state is: the first place that has it, else the first that can be used.
+    /// What the service manager names is not looked past.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub fn state_file(&self, name: &str) -> io::Result<PathBuf> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no folder for it");
+        let mut first = None;
+        for place in self.state() {
+            let path = place.folder.join(name);
+            if place.check().is_ok() && path.exists() {
+                return Ok(path);
+            }
+            if first.is_some() {
+                continue;
+            }
+            match place.prepare() {
+                Ok(()) if self.state_directory.is_some() => return Ok(path),
+                Ok(()) => first = Some(path),
+                Err(error) if is_unusable(&error) => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        first.ok_or(last)
     }
 
     /// A folder that the system or the service manager answers for.

@@ -1,7 +1,18 @@
 //! Promises broken on purpose, so that the checks can be seen to turn red.
 //!
 //! Only in builds with the feature `test-faults`. `CHATD_FAULT` is a list, separated by commas, of
-//! `gap_not_sent`, `resume_off_by_one`, `ack_before_commit`, `commit_delay=2ms`.
+//!
+//! | fault | what goes wrong |
+//! |---|---|
+//! | `gap_not_sent` | who misses something is not told |
+//! | `resume_off_by_one` | `since` continues one too late |
+//! | `ack_before_commit` | a message is acknowledged before it is numbered (with `commit_delay`) |
+//! | `catch_up_twice` | the last message of a replay is written once more |
+//! | `batch_reordered` | two messages of one turn change places |
+//! | `dedup_ignored` | a retry is numbered again |
+//! | `fault_by_name` | sessions called `reader`, `writer`, `stumbler` or `unstored` meet a fault of their own |
+//! | `top_panics` | the key `!` makes `chatctl top` panic |
+//! | `commit_delay=2ms` | nothing: the log takes its time, as a store does |
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::unix::UCred;
 
@@ -14,6 +15,8 @@ use crate::places::effective_uid;
 pub(super) struct Caller {
     /// What they may do at most.
     pub(super) access: Access,
+    /// Which connection: what it began ends with it.
+    pub(super) id: u64,
     name: String,
 }
 
@@ -36,6 +39,7 @@ impl Caller {
             } else {
                 Access::Read
             },
+            id: next_id(),
             name: format!("{user} uid={uid}{process}"),
         }
     }
@@ -44,6 +48,7 @@ impl Caller {
     pub(super) fn of_token(peer: SocketAddr) -> Self {
         Self {
             access: Access::Write,
+            id: next_id(),
             name: format!("token {peer}"),
         }
     }
@@ -52,6 +57,7 @@ impl Caller {
     pub(super) fn reader() -> Self {
         Self {
             access: Access::Read,
+            id: next_id(),
             name: "somebody".to_owned(),
         }
     }
@@ -60,6 +66,11 @@ impl Caller {
     pub(super) fn may(&self, access: Access) -> bool {
         access <= self.access
     }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl fmt::Display for Caller {

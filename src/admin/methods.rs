@@ -8,20 +8,42 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::request::{Failure, Request};
+use super::stream::Stream;
 use crate::control::{
-    Access, ClientQuery, ClosedQuery, Control, KickOrder, Refused, Rejected, RequestResult,
-    RoomQuery,
+    Access, AuditQuery, BackupQuery, BanOrder, BanQuery, ClientQuery, ClosedQuery, Control,
+    EventQuery, ImportEnd, ImportOrder, ImportPart, KickOrder, LogOrder, PastQuery, PruneOrder,
+    RefusalQuery, Refused, Rejected, RequestResult, RoomQuery, SearchQuery, SetOrder, TopOrder,
+    TraceOrder, UnbanOrder, Unset,
 };
 use crate::phase::Phase;
 use crate::rpc::Code;
 
 type Answer = Result<Value, Failure>;
 
+/// What a method comes to: an answer, or an answer and what follows it.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// One answer.
+    Answer(Value),
+    /// An answer, and lines until one of the two has enough.
+    Stream(Value, Box<Stream>),
+}
+
+impl From<Value> for Outcome {
+    fn from(value: Value) -> Self {
+        Self::Answer(value)
+    }
+}
+
 /// Longest part of the parameters that the audit line shows, in characters.
 const SHOWN_PARAMS: usize = 300;
 
-/// Carries out a request, counts it, and logs it if it was to change something.
-pub(super) async fn call(control: &Control, caller: &Caller, request: &Request) -> Answer {
+/// Carries out a request, counts it, and remembers it if it was to change something.
+pub(super) async fn call(
+    control: &Control,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Outcome, Failure> {
     let Some(method) = Method::find(&request.method) else {
         control.tally().count(Access::Read, RequestResult::Error);
         return Err(Failure::new(
@@ -29,48 +51,37 @@ pub(super) async fn call(control: &Control, caller: &Caller, request: &Request) 
             format!("there is no method {:?}", request.method),
         ));
     };
-    let answer = if caller.may(method.access()) {
-        method.run(control, caller, request.params.clone()).await
+    let access = method.access_with(request.params.as_ref());
+    let outcome = if caller.may(access) {
+        method.start(control, caller, request.params.clone()).await
     } else {
         let sentence = "you may look but not change: see admin.write_users";
         Err(Failure::new(Code::Denied, sentence))
     };
-    let result = match &answer {
+    let result = match &outcome {
         Ok(_) => RequestResult::Ok,
         Err(Failure {
             code: Code::Denied, ..
         }) => RequestResult::Denied,
         Err(_) => RequestResult::Error,
     };
-    control.tally().count(method.access(), result);
-    if method.access() == Access::Write {
-        audit(caller, request, result, &answer);
+    control.tally().count(access, result);
+    if access == Access::Write && !method.is_part() {
+        let why = outcome.as_ref().err();
+        let why = why.map_or("", |failure| failure.message.as_str());
+        audit(control, caller, request, result, why);
     }
-    answer
+    outcome
 }
 
-fn audit(caller: &Caller, request: &Request, result: RequestResult, answer: &Answer) {
-    let params = request
-        .params
-        .as_ref()
-        .map(Value::to_string)
-        .unwrap_or_default();
-    let params: String = params.chars().take(SHOWN_PARAMS).collect();
-    let why = answer
-        .as_ref()
-        .err()
-        .map(|failure| failure.message.as_str())
-        .unwrap_or_default();
-    tracing::info!(
-        target: "audit",
-        event = "admin.call",
-        method = request.method,
-        by = %caller,
-        params,
-        result = result.as_str(),
-        why,
-        "an operator's call"
-    );
+fn audit(control: &Control, caller: &Caller, request: &Request, result: RequestResult, why: &str) {
+    let params = request.params.as_ref().map(Value::to_string);
+    let params: String = params
+        .unwrap_or_default()
+        .chars()
+        .take(SHOWN_PARAMS)
+        .collect();
+    control.audit(&caller.to_string(), &request.method, &params, result, why);
 }
 
 macro_rules! methods {
@@ -103,17 +114,80 @@ methods! {
     ClientsList = "clients.list", Read;
     ClientsGet = "clients.get", Read;
     ClientsClosed = "clients.closed", Read;
+    ClientsRefused = "clients.refused", Read;
     ClientsKick = "clients.kick", Write;
+    ClientsTrace = "clients.trace", Read;
+    BansAdd = "bans.add", Write;
+    BansRemove = "bans.remove", Write;
+    BansList = "bans.list", Read;
     RoomsList = "rooms.list", Read;
+    RoomsGet = "rooms.get", Read;
+    ErrorsList = "errors.list", Read;
+    Latency = "latency", Read;
+    Books = "books", Read;
     Broadcast = "broadcast", Write;
+    LogGet = "log.get", Read;
+    LogSet = "log.set", Write;
     ConfigShow = "config.show", Read;
+    ConfigPlan = "config.plan", Read;
+    ConfigSet = "config.set", Write;
     ConfigReload = "config.reload", Write;
+    Pause = "pause", Write;
+    Resume = "resume", Write;
+    EventsSubscribe = "events.subscribe", Read;
+    TopSubscribe = "top.subscribe", Read;
+    AuditList = "audit.list", Read;
     Drain = "drain", Write;
     Shutdown = "shutdown", Write;
+    HistoryShow = "history.show", Read;
+    HistorySearch = "history.search", Read;
+    HistoryPrune = "history.prune", Write;
+    HistoryImport = "history.import", Write;
+    HistoryImportPart = "history.import_part", Write;
+    HistoryImportEnd = "history.import_end", Write;
+    HistoryBackup = "history.backup", Write;
+    HistoryBackupPart = "history.backup_part", Write;
     Version = "version", Read;
 }
 
 impl Method {
+    /// What the call may do: to read what people write is more than to look.
+    fn access_with(self, params: Option<&Value>) -> Access {
+        let reads_text = params.is_some_and(|params| params["payload"] == true);
+        match self {
+            Self::ClientsTrace if reads_text => Access::Write,
+            other => other.access(),
+        }
+    }
+
+    /// One of many requests of a work whose first one is in the audit log.
+    fn is_part(self) -> bool {
+        matches!(self, Self::HistoryImportPart | Self::HistoryBackupPart)
+    }
+
+    async fn start(
+        self,
+        control: &Control,
+        caller: &Caller,
+        params: Option<Value>,
+    ) -> Result<Outcome, Failure> {
+        let stream = match self {
+            Self::EventsSubscribe => Stream::Events(control.events(read::<EventQuery>(params)?)?),
+            Self::TopSubscribe => Stream::Top(control.top(read::<TopOrder>(params)?)?),
+            Self::ClientsTrace => Stream::Trace(control.trace(&read::<TraceOrder>(params)?)?),
+            other => {
+                return other
+                    .run(control, caller, params)
+                    .await
+                    .map(Outcome::Answer);
+            }
+        };
+        Ok(Outcome::Stream(
+            json!({"streaming": true}),
+            Box::new(stream),
+        ))
+    }
+
     async fn run(self, control: &Control, caller: &Caller, params: Option<Value>) -> Answer {
         match self {
             Self::Auth => result(json!({"access": caller.access.as_str()})),
@@ -131,16 +205,79 @@ impl Method {
             Self::ClientsClosed => {
                 result(json!({"closed": control.closed(&read::<ClosedQuery>(params)?)}))
             }
+            Self::ClientsRefused => {
+                let query = read::<RefusalQuery>(params)?;
+                result(json!({"refused": control.refused_connections(&query)}))
+            }
             Self::ClientsKick => result(control.kick(&read::<KickOrder>(params)?).await?),
+            Self::BansAdd => {
+                let order = read::<BanOrder>(params)?;
+                result(control.ban(&order, &caller.to_string()).await?)
+            }
+            Self::BansRemove => result(control.unban(&read::<UnbanOrder>(params)?).await?),
+            Self::BansList => result(control.bans(&read::<BanQuery>(params)?)),
             Self::RoomsList => result(control.rooms(&read::<RoomQuery>(params)?)),
+            Self::RoomsGet => result(control.room(&read::<ByRoom>(params)?.room)?),
+            Self::ErrorsList => {
+                let query = read::<RefusalQuery>(params)?;
+                result(json!({"errors": control.refused_lines(&query)}))
+            }
+            Self::Latency => none(params).and_then(|()| result(control.latency())),
+            Self::AuditList => {
+                result(json!({"calls": control.audited(&read::<AuditQuery>(params)?)}))
+            }
+            Self::Books => {
+                none(params)?;
+                result(control.books().await?)
+            }
             Self::Broadcast => {
                 let Word { text, room } = read(params)?;
                 let reached = control.broadcast(&text, room.as_deref())?;
                 result(json!({"clients": reached}))
             }
-            Self::ConfigReload => {
+            Self::HistoryShow => result(control.past(&read::<PastQuery>(params)?).await?),
+            Self::HistorySearch => result(
+                control
+                    .search_history(&read::<SearchQuery>(params)?)
+                    .await?,
+            ),
+            Self::HistoryPrune => result(control.prune(&read::<PruneOrder>(params)?).await?),
+            Self::HistoryImport => result(
+                control
+                    .begin_import(&read::<ImportOrder>(params)?, caller.id)
+                    .await?,
+            ),
+            Self::HistoryImportPart => result(
+                control
+                    .go_on_with_import(read::<ImportPart>(params)?)
+                    .await?,
+            ),
+            Self::HistoryImportEnd => {
+                result(control.end_import(&read::<ImportEnd>(params)?).await?)
+            }
+            Self::HistoryBackup => {
                 none(params)?;
-                result(control.reload().await?)
+                result(control.begin_backup(caller.id).await?)
+            }
+            Self::HistoryBackupPart => {
+                result(control.read_backup(&read::<BackupQuery>(params)?).await?)
+            }
+            Self::ConfigReload => {
+                result(control.reload(read::<ReloadOrder>(params)?.strict).await?)
+            }
+            Self::ConfigPlan => result(control.plan(read::<ReloadOrder>(params)?.strict).await?),
+            Self::ConfigSet => result(control.set(&read::<SetOrder>(params)?).await?),
+            Self::LogGet => none(params).and_then(|()| level(control)),
+            Self::LogSet => {
+                let order = read::<LogOrder>(params)?;
+                control.set(&order.of_key()).await?;
+                level(control)
+            }
+            Self::Pause => none(params).and_then(|()| result(control.pause()?)),
+            Self::Resume => none(params).and_then(|()| result(control.resume()?)),
+            // They are no answer, but what follows one.
+            Self::EventsSubscribe | Self::TopSubscribe | Self::ClientsTrace => {
+                Err(Failure::new(Code::Internal, "this is a stream"))
             }
             Self::Drain => drain(control, &read(params)?),
             Self::Shutdown => {
@@ -170,6 +307,27 @@ fn drain(control: &Control, order: &DrainOrder) -> Answer {
     control.drain(within);
     let left = control.time_left().unwrap_or_default();
     result(json!({"phase": control.phase().as_str(), "deadline_seconds": left.as_secs_f64()}))
+}
+
+/// What is logged, and where that was said.
+fn level(control: &Control) -> Answer {
+    let rows = control.config_show();
+    let row = rows.into_iter().find(|row| row.key == "log.level");
+    let row = row.ok_or_else(|| Failure::new(Code::Internal, "there is no log.level"))?;
+    let dropped = control.log_lines_dropped();
+    result(json!({"level": row.value, "origin": row.origin, "lines_dropped": dropped}))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReloadOrder {
+    strict: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByRoom {
+    room: String,
 }
 
 #[derive(Deserialize)]
@@ -222,6 +380,7 @@ impl From<Refused> for Failure {
             Refused::NoMatch(_) => Code::NoMatch,
             Refused::Unconfirmed(_) => Code::Unconfirmed,
             Refused::State(_) => Code::State,
+            Refused::Failed(_) => Code::Internal,
         };
         Self::new(code, refused.to_string())
     }
@@ -230,5 +389,14 @@ impl From<Refused> for Failure {
 impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         Self::new(Code::Rejected, rejected.to_string()).with_data(rejected)
+    }
+}
+
+impl From<Unset> for Failure {
+    fn from(unset: Unset) -> Self {
+        match unset {
+            Unset::Refused(refused) => refused.into(),
+            Unset::Rejected(rejected) => rejected.into(),
+        }
     }
 }

@@ -6,7 +6,11 @@
 //! - Who may change things: on the Unix socket root, the daemon's own user and `admin.write_users`,
 //!   by what the kernel says of the peer; on TCP who knows the token. Everybody else who can open
 //!   the socket may look.
-//! - Every call that changes something is logged once, target `audit`: who, what, what became of it.
+//! - Every call that changes something is logged once, target `audit`: who, what, what became of it;
+//!   the last ones are remembered (`audit.list`). To read what a client writes counts as a change.
+//! - `events.subscribe`, `top.subscribe` and `clients.trace` are answered once, and then one object
+//!   follows on each line: events, glances, traced lines; `{"lagged":n}` where n are missing. Another
+//!   line from the listener ends it.
 //! - A bounded number of connections, each with deadlines, so a stuck operator costs nothing.
 //!   The doors stay open while the daemon drains.
 //!
@@ -22,7 +26,9 @@ mod caller;
 mod lines;
 mod methods;
 mod request;
+mod seats;
 mod socket;
+mod stream;
 mod talk;
 mod tcp;
 mod token;
@@ -33,6 +39,9 @@ pub use socket::{AdminSocket, OpenError};
 pub use tcp::serve_tcp;
 pub use token::Token;
 pub use unix::serve_unix;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tcp::Door;
 
 #[cfg(doc)]
 use crate::rpc;

@@ -42,7 +42,10 @@ impl Failure {
 impl Request {
     /// Reads a line.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Failure> {
-        let request: Self = serde_json::from_slice(line).map_err(|error| {
+        // Read as bytes, a string in a field that is not known might be anything.
+        let text = std::str::from_utf8(line)
+            .map_err(|_| Failure::new(Code::Parse, "the request is not UTF-8"))?;
+        let request: Self = serde_json::from_str(text).map_err(|error| {
             let code = if error.is_data() {
                 Code::Request
             } else {

@@ -21,9 +21,10 @@ const BACKLOG: i32 = 64;
 pub struct AdminSocket {
     pub(super) listener: Option<UnixListener>,
     path: PathBuf,
-    inode: u64,
+    /// What is at the path, if it is ours to remove.
+    inode: Option<u64>,
     /// Held as long as the daemon lives; the file stays, because removing it would race.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Why there is no socket.
@@ -113,9 +114,21 @@ impl AdminSocket {
         Ok(Self {
             listener: Some(listener),
             path: path.to_owned(),
-            inode,
-            _lock: lock,
+            inode: Some(inode),
+            _lock: Some(lock),
         })
+    }
+
+    /// A socket that somebody else has opened and keeps.
+    pub fn inherited(listener: UnixListener) -> Self {
+        let address = listener.local_addr().ok();
+        let path = address.and_then(|address| Some(address.as_pathname()?.to_owned()));
+        Self {
+            listener: Some(listener),
+            path: path.unwrap_or_default(),
+            inode: None,
+            _lock: None,
+        }
     }
 
     /// Where it is.
@@ -126,7 +139,7 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| Some(found.ino()) == self.inode) {
             // Nobody is left to tell; the next daemon finds a stale socket and takes it over.
             let _ = fs::remove_file(&self.path);
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -16,12 +16,13 @@ use tokio_util::task::TaskTracker;
 use super::caller::Caller;
 use super::lines::{Line, next_line};
 use super::request::{Failure, Request, answer};
-use super::talk::{send, talk};
+use super::talk::{listen, send, talk};
 use super::token::Token;
 use super::unix::FAREWELL;
 use crate::backoff::Backoff;
 use crate::control::{Access, Control, RequestResult};
 use crate::rpc::Code;
+use crate::spares::{Loan, Spares};
 
 /// Connections at once; one more is closed unheard.
 const CONNECTIONS: usize = 8;
@@ -37,22 +38,20 @@ pub async fn serve_tcp(
     listener: TcpListener,
     token: Token,
     control: Control,
+    spares: Spares,
     stop: CancellationToken,
 ) {
-    let door = Arc::new(Door {
-        token,
-        control,
-        tries: Tries::new(),
-    });
+    let door = Arc::new(Door::new(token, control));
     let tasks = TaskTracker::new();
-    stop.run_until_cancelled(accept(&listener, &door, &tasks, &stop))
+    stop.run_until_cancelled(accept(&listener, &door, &spares, &tasks, &stop))
         .await;
     drop(listener);
     tasks.close();
     let _ = timeout(FAREWELL, tasks.wait()).await;
 }
 
-struct Door {
+/// What everybody meets who comes to the port.
+pub(crate) struct Door {
     token: Token,
     control: Control,
     tries: Tries,
@@ -61,23 +60,33 @@ struct Door {
 async fn accept(
     listener: &TcpListener,
     door: &Arc<Door>,
+    spares: &Spares,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new("admin");
+    let mut loan = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 backoff.reset();
                 match seats.clone().try_acquire_owned() {
                     Ok(seat) => {
+                        let seat = (seat, loan.take());
                         tasks.spawn(serve(stream, peer, door.clone(), stop.clone(), seat));
                     }
                     Err(_) => drop(door.control.tally().admin_refused.fetch_add(1, Relaxed)),
                 }
             }
-            Err(error) => backoff.pause("admin", &error).await,
+            // A door that has borrowed once and still fails waits as any other.
+            Err(error) => match loan.is_none().then(|| spares.lend_for(&error)).flatten() {
+                Some(borrowed) => loan = Some(borrowed),
+                None => {
+                    door.control.tally().accept_failed.fetch_add(1, Relaxed);
+                    backoff.pause(&error).await;
+                }
+            },
         }
     }
 }
@@ -87,24 +96,11 @@ async fn serve(
     peer: SocketAddr,
     door: Arc<Door>,
     stop: CancellationToken,
-    _seat: OwnedSemaphorePermit,
+    _seat: (OwnedSemaphorePermit, Option<Loan>),
 ) {
     let _present = door.control.tally().enter();
-    let (from, mut to) = stream.split();
-    let mut from = BufReader::new(from);
-    let conversation = async {
-        let first = timeout(AUTH_DEADLINE, first_line(&mut from)).await;
-        let Ok(Some(line)) = first else {
-            return Err("no request came in time");
-        };
-        let (reply, admitted) = door.admit(&line);
-        if send(&mut to, &reply).await.is_err() || !admitted {
-            return Err("the token was not accepted");
-        }
-        // How it ends is the operator's business from here on.
-        let _ = talk(from, to, &door.control, &Caller::of_token(peer)).await;
-        Ok(())
-    };
+    let (from, to) = stream.split();
+    let conversation = door.converse(BufReader::new(from), to, peer);
     if let Some(Err(why)) = stop.run_until_cancelled(conversation).await {
         door.control
             .tally()
@@ -115,7 +111,7 @@ async fn serve(
 
 /// The first line, if it can be one: whoever begins with anything but `{` (a browser, a mail
 /// server) speaks another protocol, and nothing of it is interpreted.
-async fn first_line(from: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
+async fn first_line(from: &mut (impl AsyncBufRead + Unpin)) -> Option<Vec<u8>> {
     let first = from.fill_buf().await.ok()?.first().copied();
     if first != Some(b'{') {
         return None;
@@ -131,6 +127,39 @@ struct Auth {
 }
 
 impl Door {
+    /// A door that opens to this token.
+    pub(crate) fn new(token: Token, control: Control) -> Self {
+        Self {
+            token,
+            control,
+            tries: Tries::new(),
+        }
+    }
+
+    /// Asks for the token, and then answers requests. Says why somebody was not let in; how it ends
+    /// for those who were is the operator's business.
+    pub(crate) async fn converse(
+        &self,
+        mut from: impl AsyncBufRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        peer: SocketAddr,
+    ) -> Result<(), &'static str> {
+        let first = timeout(AUTH_DEADLINE, first_line(&mut from)).await;
+        let Ok(Some(line)) = first else {
+            return Err("no request came in time");
+        };
+        let (reply, admitted) = self.admit(&line);
+        if send(&mut to, &reply).await.is_err() || !admitted {
+            return Err("the token was not accepted");
+        }
+        let caller = Caller::of_token(peer);
+        // Few may come in here: who listens keeps their seat.
+        if let Ok(Some(stream)) = talk(&mut from, &mut to, &self.control, &caller).await {
+            let _ = listen(&mut from, &mut to, stream).await;
+        }
+        Ok(())
+    }
+
     /// The answer to the first line, and whether the caller may go on.
     fn admit(&self, line: &[u8]) -> (Vec<u8>, bool) {
         let request = match Request::parse(line) {

@@ -12,6 +12,7 @@ use crate::control::stage::Stage;
 use crate::event::SessionId;
 use crate::mail::Note;
 use crate::phase::Phase;
+use crate::spares::Spares;
 
 /// A daemon with both doors open.
 struct Office {
@@ -43,8 +44,18 @@ impl Office {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (unix, tcp) = (stage.control.clone(), stage.control.clone());
         let (until, also_until) = (stop.clone(), stop.clone());
-        tasks.spawn(async move { serve_unix(socket, unix, until).await.unwrap() });
-        tasks.spawn(serve_tcp(listener, token, tcp, also_until));
+        tasks.spawn(async move {
+            serve_unix(socket, unix, Spares::default(), until)
+                .await
+                .unwrap()
+        });
+        tasks.spawn(serve_tcp(
+            listener,
+            token,
+            tcp,
+            Spares::default(),
+            also_until,
+        ));
         tasks.close();
         let token = text.trim().to_owned();
         Self {
@@ -132,7 +143,8 @@ async fn a_client_is_listed_with_every_column() {
     let columns: Vec<_> = row.keys().map(String::as_str).collect();
     let wanted: Vec<_> =
         "id username addr dialect rooms connected_at age_seconds idle_seconds in_msgs \
-        out_msgs in_bytes out_bytes lag_msgs lag_seconds state client"
+        out_msgs in_bytes out_bytes lag_msgs lag_seconds state client \
+        gap_msgs gap_reason"
             .split_whitespace()
             .collect();
     assert_eq!(columns, wanted);
@@ -272,7 +284,7 @@ async fn closed_sessions_are_remembered_newest_first() {
         ("bob", crate::close::CloseReason::PeerClosed),
     ] {
         let card = office.stage.join(nick, "10.0.0.1:1");
-        hub.end(&card, reason, Some("why\nnot".into()));
+        hub.end(&card, reason.into(), Some("why\nnot".into()));
         hub.remove(&card);
     }
     let mut operator = office.at_the_socket().await;
@@ -281,7 +293,7 @@ async fn closed_sessions_are_remembered_newest_first() {
         (&closed[0]["username"], &closed[0]["reason"]),
         (&json!("bob"), &json!("peer_closed"))
     );
-    assert_eq!(closed[0]["detail"], "why\\nnot");
+    assert_eq!(closed[0]["text"], "why\\nnot");
     let kicked = operator
         .get("clients.closed", json!({"reason": "kicked"}))
         .await;
@@ -407,6 +419,9 @@ async fn what_is_no_request_is_answered_and_the_next_one_heard() {
         operator.say(line).await;
         assert_eq!(operator.hear().await["error"]["code"], code, "{line}");
     }
+    let broken = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\",\"more\":\"\xff\"}\n";
+    operator.stream.write_all(broken).await.unwrap();
+    assert_eq!(operator.hear().await["error"]["code"], -32700);
     operator
         .say("{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"version\",\"more\":1}\r")
         .await;
@@ -550,10 +565,9 @@ fn a_reader_may_not_write() {
                 assert_eq!(operator.code(method, json!({})).await, -32001, "{method}");
             }
         };
-        let (served, ()) = tokio::join!(
-            talk::talk(BufReader::new(from), to, &stage.control, &reader),
-            play
-        );
+        let (mut from, mut to) = (BufReader::new(from), to);
+        let talk = talk::talk(&mut from, &mut to, &stage.control, &reader);
+        let (served, ()) = tokio::join!(talk, play);
         served.unwrap();
         assert_eq!(stage.control.phase(), Phase::Starting);
         assert!(stage.control.hub().card(SessionId(alice.id.0)).is_some());

@@ -36,6 +36,10 @@ impl Token {
         if let Some(path) = configured {
             return Self::at(path);
         }
+        if let Some(path) = around.token_credential() {
+            // Who may read it is systemd's business, which says so with an access list, not by mode.
+            return Self::handed_over(&path);
+        }
         let mut last = io::Error::new(ErrorKind::NotFound, "no folder for the admin token");
         for place in around.state() {
             match place.prepare().and_then(|()| Self::at(&place.token())) {
@@ -44,6 +48,12 @@ impl Token {
             }
         }
         Err(last)
+    }
+
+    fn handed_over(path: &Path) -> io::Result<Self> {
+        let hex = check(fs::read_to_string(path)?).map_err(|error| named(path, error))?;
+        let path = path.to_owned();
+        Ok(Self { hex, path })
     }
 
     /// The token in this file; made if it is not there.
@@ -58,17 +68,20 @@ impl Token {
             Err(error) => Err(error),
             Ok(_) => read(path),
         };
-        let name = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("token file {}: {error}", path.display()),
-            )
-        };
         read.map(|hex| Self {
             hex,
             path: path.to_owned(),
         })
-        .map_err(name)
+        .map_err(|error| named(path, error))
+    }
+
+    /// A token that stands in no file.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self {
+            hex: text.to_owned(),
+            path: PathBuf::new(),
+        }
     }
 
     /// Where it is.
@@ -113,11 +126,21 @@ fn read(path: &Path) -> io::Result<String> {
     if found.mode() & 0o077 != 0 {
         return refuse("others may read it; chmod 600 it");
     }
-    let token = fs::read_to_string(path)?.trim().to_owned();
+    check(fs::read_to_string(path)?)
+}
+
+fn check(text: String) -> io::Result<String> {
+    let token = text.trim();
     if token.len() < BYTES || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return refuse("has no token of at least 32 characters; remove it and a new one is made");
+        let why = "has no token of at least 32 characters; remove it and a new one is made";
+        return Err(io::Error::new(ErrorKind::InvalidData, why));
     }
-    Ok(token)
+    Ok(token.to_owned())
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    let sentence = format!("token file {}: {error}", path.display());
+    io::Error::new(error.kind(), sentence)
 }
 
 #[cfg(test)]
@@ -139,6 +162,25 @@ mod tests {
         assert!(Token::at(&path).unwrap().is(text.trim()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(!format!("{token:?}").contains(text.trim()));
+    }
+
+    #[test]
+    fn what_systemd_hands_over_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = "s".repeat(40);
+        let path = folder.path().join("admin-token");
+        fs::write(&path, format!("{secret}\n")).unwrap();
+        // Its access list makes the mode look open.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        let around = Surroundings {
+            credentials_directory: Some(folder.path().into()),
+            ..Surroundings::default()
+        };
+        let token = Token::open(None, &around).unwrap();
+        assert!(token.is(&secret));
+        let configured = folder.path().join("own.token");
+        let own = Token::open(Some(&configured), &around).unwrap();
+        assert!(!own.is(&secret), "what is configured wins");
     }
 
     #[test]

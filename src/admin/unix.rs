@@ -1,23 +1,24 @@
 //! The door that is a Unix socket.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::io::BufReader;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::io::{InspectReader, InspectWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::caller::Caller;
+use super::seats::{Seat, Seats};
 use super::socket::AdminSocket;
-use super::talk::talk;
+use super::talk::{listen, talk};
 use crate::backoff::Backoff;
 use crate::control::Control;
+use crate::spares::{Loan, Spares};
 
-/// Operators at once; one more is closed unheard.
+/// Operators at once, but those who only listen; one more takes the seat of the quietest.
 const CONNECTIONS: usize = 32;
 /// How long the last answers may take when the door closes.
 pub(super) const FAREWELL: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ pub(super) const FAREWELL: Duration = Duration::from_millis(500);
 pub async fn serve_unix(
     mut socket: AdminSocket,
     control: Control,
+    spares: Spares,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let Some(listener) = socket.listener.take() else {
@@ -36,7 +38,7 @@ pub async fn serve_unix(
     };
     let listener = UnixListener::from_std(listener)?;
     let tasks = TaskTracker::new();
-    stop.run_until_cancelled(accept(&listener, &control, &tasks, &stop))
+    stop.run_until_cancelled(accept(&listener, &control, &spares, &tasks, &stop))
         .await;
     drop(listener);
     drop(socket);
@@ -48,23 +50,31 @@ pub async fn serve_unix(
 async fn accept(
     listener: &UnixListener,
     control: &Control,
+    spares: &Spares,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut backoff = Backoff::default();
+    let seats = Seats::new(CONNECTIONS);
+    let mut backoff = Backoff::new("admin_socket");
+    let mut loan = None;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 backoff.reset();
-                match seats.clone().try_acquire_owned() {
-                    Ok(seat) => {
-                        tasks.spawn(serve(stream, control.clone(), stop.clone(), seat));
-                    }
-                    Err(_) => drop(control.tally().admin_refused.fetch_add(1, Relaxed)),
-                }
+                let (seat, made_place) = seats.take();
+                let refused = u64::from(made_place);
+                control.tally().admin_refused.fetch_add(refused, Relaxed);
+                let seat = (seat, loan.take());
+                tasks.spawn(serve(stream, control.clone(), stop.clone(), seat));
             }
-            Err(error) => backoff.pause("admin", &error).await,
+            // A door that has borrowed once and still fails waits as any other.
+            Err(error) => match loan.is_none().then(|| spares.lend_for(&error)).flatten() {
+                Some(borrowed) => loan = Some(borrowed),
+                None => {
+                    control.tally().accept_failed.fetch_add(1, Relaxed);
+                    backoff.pause(&error).await;
+                }
+            },
         }
     }
 }
@@ -73,14 +83,36 @@ async fn serve(
     stream: UnixStream,
     control: Control,
     stop: CancellationToken,
-    _seat: OwnedSemaphorePermit,
+    (seat, loan): (Seat, Option<Loan>),
 ) {
     let Ok(peer) = stream.peer_cred() else { return };
     let caller = Caller::of_peer(peer, &control);
     let _present = control.tally().enter();
     let (from, to) = stream.into_split();
-    let talk = talk(BufReader::new(from), to, &control, &caller);
-    if let Some(Err(error)) = stop.run_until_cancelled(talk).await {
-        tracing::debug!(event = "admin.closed", by = %caller, %error, "an operator's connection broke");
+    let from = InspectReader::new(from, |_| seat.stir());
+    let to = InspectWriter::new(to, |_| seat.stir());
+    let (mut from, mut to) = (BufReader::new(from), to);
+    let stream = tokio::select! {
+        () = stop.cancelled() => None,
+        () = seat.lost() => {
+            tracing::info!(event = "admin.closed", by = %caller, "another operator needed the seat");
+            None
+        }
+        result = talk(&mut from, &mut to, &control, &caller) => result.unwrap_or_else(|error| {
+            tracing::debug!(event = "admin.closed", by = %caller, %error, "an operator's connection broke");
+            None
+        }),
+    };
+    // Who said more than that they want to listen has ended it already.
+    let Some(stream) = stream.filter(|_| from.buffer().is_empty()) else {
+        return;
+    };
+    let mut from = BufReader::new(from.into_inner().into_inner());
+    let mut to = to.into_inner();
+    // Listeners are counted apart, and keep nobody from a seat.
+    drop((seat, loan));
+    let listening = listen(&mut from, &mut to, stream);
+    if let Some(Err(error)) = stop.run_until_cancelled(listening).await {
+        tracing::debug!(event = "admin.closed", by = %caller, %error, "a listener's connection broke");
     }
 }

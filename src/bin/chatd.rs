@@ -1,50 +1,37 @@
 //! The daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chatd::config::{self, Loaded, LogFormat, Sources};
-use chatd::server::{self, Failure, Signals, Start};
+use chatd::server::{self, Args, Failure, Inherited, Signals, Start};
 use chatd::telemetry::logs::{Form, Logs, form_of_stderr};
 use clap::Parser;
+
+/// Chosen by measurement: see `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXIT_RUNTIME: u8 = 1;
 const EXIT_BIND: u8 = 69;
 const EXIT_CONFIG: u8 = 78;
-
-/// A chat daemon. Without --config it reads /etc/chatd/chatd.toml if there, else it runs on
-/// built-in defaults: chat on 127.0.0.1:7687, metrics on 127.0.0.1:9687.
-#[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP)]
-struct Args {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Sets one key, above file and environment.
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    sets: Vec<String>,
-    /// Checks the configuration and ends: 0 if it is good, 78 if not.
-    #[arg(long, group = "instead")]
-    check_config: bool,
-    /// Prints the configuration in force, with the origin of each value, and ends.
-    #[arg(long, group = "instead")]
-    print_config: bool,
-    /// Prints the default configuration file and ends.
-    #[arg(long, group = "instead")]
-    print_default_config: bool,
-}
-
-const AFTER_HELP: &str = "\
-Environment: CHATD__SECTION__KEY sets SECTION.KEY, above the file and below --set.
-Signals: TERM and INT drain (a second one ends at once), HUP reloads, QUIT ends at once, USR1 logs the status.
-Exit status: 0 stopped as asked, 1 runtime error, 2 usage, 69 cannot bind, 70 internal, 78 bad configuration.";
 
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.print_default_config {
         return print(config::default_text());
     }
+    if let Some(folder) = args.write_manual {
+        return match chatd::manual::write(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(EXIT_RUNTIME, &format!("cannot write the manual: {error}")),
+        };
+    }
+    // Before any thread: what was inherited is in the environment.
+    let inherited = match Inherited::of_process() {
+        Ok(inherited) => inherited,
+        Err(fault) => return fail(EXIT_CONFIG, &fault),
+    };
     // Before any thread: until then HUP and USR1 would end the process.
     let signals = match Signals::install() {
         Ok(signals) => signals,
@@ -64,8 +51,8 @@ fn main() -> ExitCode {
         return print(&config::print(&loaded));
     }
     if args.check_config {
-        return match server::fit_limits(&loaded) {
-            Ok(_) => print("the configuration is good\n"),
+        return match server::budget(&loaded) {
+            Ok(budget) => print(&format!("the configuration is good\n{budget}")),
             Err(fault) => fail(EXIT_CONFIG, &fault),
         };
     }
@@ -78,6 +65,7 @@ fn main() -> ExitCode {
         sources,
         logs: logs.clone(),
         signals,
+        inherited,
     }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

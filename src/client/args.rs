@@ -15,7 +15,7 @@ use crate::name::Nick;
 #[derive(Debug, Parser)]
 #[command(
     name = "chat-client",
-    version,
+    version = crate::build::VERSION,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     override_usage = "chat-client [OPTIONS] [SERVER[:PORT]] [USERNAME]\n       \
@@ -68,6 +68,11 @@ struct TypedSend {
     to: Option<String>,
     /// What to say
     text: String,
+}
+
+/// The command line of `chat-client`, for its manual and its completions.
+pub fn typed() -> clap::Command {
+    <Typed as clap::CommandFactory>::command()
 }
 
 /// What the user wants.

@@ -1,5 +1,8 @@
 //! What a person typed, as meant.
 
+/// Messages that `/history` shows.
+const PAST: u32 = 20;
+
 /// One typed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -20,6 +23,10 @@ pub enum Command {
     Nick(String),
     /// `/names [ROOM]`.
     Names(Option<String>),
+    /// `/topic [TEXT]`, of the current room.
+    Topic(Option<String>),
+    /// `/history [N]`: the last messages of the current room.
+    History(u32),
     /// `/rooms`.
     Rooms,
     /// `/help`.
@@ -30,8 +37,9 @@ pub enum Command {
 
 impl Command {
     /// The words that begin a command, for completion and for `/help`.
-    pub const WORDS: [&str; 8] = [
-        "/help", "/join", "/msg", "/names", "/nick", "/part", "/quit", "/rooms",
+    pub const WORDS: [&str; 10] = [
+        "/help", "/history", "/join", "/msg", "/names", "/nick", "/part", "/quit", "/rooms",
+        "/topic",
     ];
 
     /// Reads one line. `//x` says `/x`; a nick with a space in it stands in double quotes.
@@ -53,6 +61,8 @@ impl Command {
             "msg" | "query" => private(rest),
             "nick" => needed(unquoted(rest), "/nick NAME").map(Self::Nick),
             "names" | "who" => Ok(Self::Names(optional(rest))),
+            "topic" => Ok(Self::Topic(optional(rest))),
+            "history" => count(rest).map(Self::History),
             "rooms" | "list" => Ok(Self::Rooms),
             "help" | "?" => Ok(Self::Help),
             "quit" | "exit" | "q" => Ok(Self::Quit(optional(rest))),
@@ -69,6 +79,14 @@ fn needed(rest: &str, usage: &str) -> Result<String, String> {
 
 fn optional(rest: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_owned())
+}
+
+fn count(rest: &str) -> Result<u32, String> {
+    match optional(rest).map(|count| count.parse()) {
+        None => Ok(PAST),
+        Some(Ok(count)) if count > 0 => Ok(count),
+        Some(_) => Err("usage: /history [N]".to_owned()),
+    }
 }
 
 fn unquoted(name: &str) -> &str {
@@ -110,6 +128,10 @@ mod tests {
             ("/nick \"bob b\"", Command::Nick("bob b".into())),
             ("/names", Command::Names(None)),
             ("/rooms", Command::Rooms),
+            ("/topic", Command::Topic(None)),
+            ("/topic tea at five", Command::Topic(some("tea at five"))),
+            ("/history", Command::History(20)),
+            ("/history 3", Command::History(3)),
             ("/quit so long", Command::Quit(some("so long"))),
         ] {
             assert_eq!(Command::parse(line), Ok(command), "{line}");
@@ -127,6 +149,8 @@ mod tests {
             ("/msg \"bob\"", "usage: /msg"),
             ("/msg \"bob hi", "usage: /msg"),
             ("/nick", "usage: /nick"),
+            ("/history 0", "usage: /history"),
+            ("/history all", "usage: /history"),
         ] {
             let fault = Command::parse(line).unwrap_err();
             assert!(fault.contains(words), "{line}: {fault}");

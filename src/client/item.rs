@@ -62,6 +62,24 @@ pub enum Item {
     },
     /// A page of the list of rooms: name, members, topic.
     Rooms(Vec<(String, u64, Option<String>)>),
+    /// Something that was said before, of a page of history.
+    Past {
+        /// When, as the server wrote it.
+        time: String,
+        /// Who.
+        username: String,
+        /// What.
+        text: String,
+    },
+    /// The end of a page of history.
+    PastEnd {
+        /// The room.
+        room: String,
+        /// How many messages the page has.
+        count: u64,
+        /// Whether there are older ones.
+        more: bool,
+    },
     /// A room's topic.
     Topic {
         /// The room.

@@ -16,6 +16,8 @@ const HELP: &str = "\
 /msg NICK TEXT    say something to one person; \"a nick\" with a space in quotes
 /nick NAME        take another name
 /names [ROOM]     who is here
+/topic [TEXT]     what the room is about
+/history [N]      the last N messages, their times in UTC
 /rooms            which rooms there are
 /quit [REASON]    leave; so do Ctrl-C and Ctrl-D
 //text            say /text";
@@ -94,6 +96,15 @@ impl Renderer {
                     visible(text)
                 )
             }
+            Item::Past {
+                time,
+                username,
+                text,
+            } => {
+                let time = minute(time);
+                let (time, nick) = (palette.quiet(&visible(&time)), self.nick(username));
+                format!("{time} <{nick}> {}", visible(text))
+            }
             Item::Failure { .. } => palette.wrong(&format!("! {}", sentence(item))),
             Item::Names { room, members } => {
                 let members: Vec<_> = members.iter().map(|nick| self.nick(nick)).collect();
@@ -168,6 +179,10 @@ fn sentence(item: &Item) -> String {
             count,
             reason,
         } => gap(room, *count, reason),
+        Item::PastEnd { room, count, more } => past_end(room, *count, *more),
+        Item::Topic { room, topic, .. } if topic.is_empty() => {
+            format!("{} has no topic", visible(room))
+        }
         Item::Topic {
             room,
             topic,
@@ -188,6 +203,7 @@ fn sentence(item: &Item) -> String {
         }
         Item::Failure { said: None, text } | Item::Status(text) => visible(text).into_owned(),
         Item::Said { .. }
+        | Item::Past { .. }
         | Item::Private { .. }
         | Item::Names { .. }
         | Item::Rooms(_)
@@ -227,6 +243,24 @@ fn gap(room: &str, count: Option<u64>, reason: &str) -> String {
         _ => "the server did not say why",
     };
     format!("{skipped}: {why}")
+}
+
+fn past_end(room: &str, count: u64, more: bool) -> String {
+    let room = visible(room);
+    let older = if more { "; there are older ones" } else { "" };
+    match count {
+        0 => format!("there is no history of {room}"),
+        1 => format!("that was 1 message of {room}{older}"),
+        _ => format!("those were {count} messages of {room}{older}"),
+    }
+}
+
+/// Day and minute of a time as the server writes it; anything else as it is.
+fn minute(time: &str) -> String {
+    match (time.get(..10), time.get(10..11), time.get(11..16)) {
+        (Some(day), Some("T"), Some(clock)) => format!("{day} {clock}"),
+        _ => time.to_owned(),
+    }
 }
 
 fn who(members: Option<&[String]>, total: u64) -> String {
@@ -316,6 +350,16 @@ mod tests {
                 members: vec![h()],
             },
             Item::Rooms(vec![(h(), 1, Some(h()))]),
+            Item::Past {
+                time: h(),
+                username: h(),
+                text: h(),
+            },
+            Item::PastEnd {
+                room: h(),
+                count: 2,
+                more: true,
+            },
             Item::Topic {
                 room: h(),
                 topic: h(),
@@ -392,6 +436,14 @@ mod tests {
                     change: Change::Joined("bob".into()),
                 },
                 "* bob joined lobby",
+            ),
+            (
+                Item::Past {
+                    time: "2026-01-02T03:04:05.678Z".into(),
+                    username: "bob".into(),
+                    text: "hi".into(),
+                },
+                "2026-01-02 03:04 <bob> hi",
             ),
             (
                 gap(Some(37)),

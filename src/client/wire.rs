@@ -54,6 +54,21 @@ pub enum Request {
         #[serde(skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
+    /// The latest messages of a room.
+    History {
+        /// The room's name.
+        room: String,
+        /// How many at most; the server may give less.
+        limit: u32,
+    },
+    /// What a room is about.
+    Topic {
+        /// The room's name.
+        room: String,
+        /// What it is to be about from now on; without it this is a question.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
+    },
     /// Which rooms there are.
     Rooms {
         /// The last room of the page before.
@@ -185,7 +200,11 @@ pub enum Event {
         topic: String,
         /// Who set it.
         username: Option<String>,
+        /// The label of the request.
+        label: Option<String>,
     },
+    /// The end of a page of history.
+    History(History),
     /// A sentence from the server or its operator.
     Notice {
         /// The sentence.
@@ -382,6 +401,26 @@ pub struct Gap {
     /// Whether the server still has them.
     #[serde(default)]
     pub recoverable: bool,
+    /// Present in the answer to a `history` request only.
+    pub label: Option<String>,
+}
+
+/// The end of a page of history.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct History {
+    /// The room.
+    pub room: String,
+    /// Its first number.
+    #[serde(default)]
+    pub first: u64,
+    /// Its last number; below `first` if the page is empty.
+    #[serde(default)]
+    pub last: u64,
+    /// Whether there is more beyond it.
+    #[serde(default)]
+    pub more: bool,
+    /// The label of the request.
+    pub label: Option<String>,
 }
 
 /// A page of a room's roster.

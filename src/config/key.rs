@@ -2,6 +2,7 @@
 
 use toml::Value;
 
+use crate::event::Durability;
 use crate::limits::OnLag;
 
 use super::around::{auto, liftable, list, or_off, some};
@@ -9,8 +10,9 @@ use super::kind::{Flag, Kind, Word, count};
 use super::nearest::nearest;
 use super::quantity::{Pace, Time, size};
 use super::raw::{Misfit, Raw};
+use super::room_bounds::RoomBounds;
 use super::text::{Address, FilePath, HOST, LEVELS, NAME, ROOM, USER};
-use super::{Config, LogFormat};
+use super::{Addresses, Config, LogFormat};
 
 /// What stands before the name of every environment variable.
 pub(super) const ENV_PREFIX: &str = "CHATD__";
@@ -60,30 +62,47 @@ const FORMAT: Word<LogFormat> = Word {
     all: LogFormat::ALL,
     name: LogFormat::as_str,
 };
+const ADDRESSES: Word<Addresses> = Word {
+    all: Addresses::ALL,
+    name: Addresses::as_str,
+};
 const ON_LAG: Word<OnLag> = Word {
     all: OnLag::ALL,
     name: OnLag::as_str,
 };
+const DURABILITY: Word<Durability> = Word {
+    all: Durability::ALL,
+    name: Durability::as_str,
+};
 
 keys! {
     server.name = NAME, RESTART;
-    server.listen = some(Address), RESTART;
-    server.allow_plaintext = Flag, RESTART;
+    server.listen = some(Address), LIVE;
+    server.allow_plaintext = Flag, LIVE;
     server.default_room = ROOM, RESTART;
     server.workers = auto(count()), RESTART;
 
-    admin.listen = or_off(Address), RESTART;
+    admin.listen = or_off(Address), LIVE;
     admin.socket = auto(FilePath), RESTART;
     admin.token_file = auto(FilePath), RESTART;
     admin.write_users = list(USER), LIVE;
 
-    metrics.listen = or_off(Address), RESTART;
+    metrics.listen = or_off(Address), LIVE;
     metrics.hosts = list(HOST), LIVE;
 
     log.level = LEVELS, LIVE;
     log.format = FORMAT, RESTART;
+    log.addresses = ADDRESSES, LIVE;
 
     shutdown.deadline = Time, LIVE;
+
+    history.durability = DURABILITY, RESTART;
+    history.path = auto(FilePath), RESTART;
+    history.max_messages = liftable(count()), LIVE;
+    history.max_age = liftable(Time), LIVE;
+    history.max_bytes = liftable(size()), LIVE;
+    history.max_rooms = count(), LIVE;
+    history.rooms = RoomBounds, LIVE;
 
     limits.line = size().within(KIB, KIB * KIB), LIVE;
     limits.message = size(), LIVE;
@@ -116,6 +135,9 @@ keys! {
     limits.buffer_bytes = size(), LIVE;
     limits.dedup_age = Time, LIVE;
     limits.dedup_entries = count(), LIVE;
+    limits.history_page = count(), LIVE;
+    limits.topic = size(), LIVE;
+    limits.bans = count(), LIVE;
 }
 
 impl Key {

@@ -60,10 +60,52 @@ impl Loaded {
         self.origins.get(key).unwrap_or(&Origin::Default)
     }
 
+    /// The same with values that were set while the daemon runs: they win over everything else.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, alone or together with the other values.
+    pub fn with_runtime(&self, values: &[RuntimeValue]) -> Result<Self, Faults> {
+        let given = |(key, origin): (&&'static str, &Origin)| {
+            let given = Given {
+                origin: origin.clone(),
+                span: None,
+            };
+            (*key, given)
+        };
+        let mut loader = Loader {
+            config: self.config.clone(),
+            given: self.origins.iter().map(given).collect(),
+            ..Loader::default()
+        };
+        for value in values {
+            loader.take_assignment(
+                &value.key,
+                &value.value,
+                Origin::Runtime(value.until.clone()),
+            );
+        }
+        loader.check_rules();
+        Ok(Self {
+            file: self.file.clone(),
+            ..loader.finish()?
+        })
+    }
+
     /// Whether somebody set this key, be it to its default.
     pub fn is_explicit(&self, key: &str) -> bool {
         self.origins.contains_key(key)
     }
+}
+
+/// A value that was set while the daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeValue {
+    /// `section.key`.
+    pub key: String,
+    /// What would stand behind `--set section.key=`.
+    pub value: String,
+    /// Until when it holds, as it is shown; without it, as long as the daemon runs.
+    pub until: Option<String>,
 }
 
 /// Built-in defaults and nothing else.
@@ -228,6 +270,10 @@ impl Loader<'_> {
             let message = "has no value; write SECTION.KEY=VALUE".to_owned();
             return self.refuse(origin, None, message);
         };
+        self.take_assignment(name, value, origin);
+    }
+
+    fn take_assignment(&mut self, name: &str, value: &str, origin: Origin) {
         match key::find(name.trim()) {
             Some(key) => self.take_text(key, origin, value.trim()),
             None => {

@@ -3,8 +3,9 @@
 //! [`load()`] goes from one to the other, once, at the edge: the rest of the program only sees
 //! values that cannot be wrong. Its rules:
 //!
-//! - Precedence: built-in default < file < `CHATD__SECTION__KEY` < `--set section.key=value`. Where
-//!   each value came from is remembered ([`Loaded::origin`]).
+//! - Precedence: built-in default < file < `CHATD__SECTION__KEY` < `--set section.key=value` <
+//!   what is set while the daemon runs ([`Loaded::with_runtime`]). Where each value came from is
+//!   remembered ([`Loaded::origin`]).
 //! - Nothing is guessed: an unknown key, a size or a time without a unit, a zero and a value of
 //!   another type are faults. All of them are reported at once, each with its place and its fix; only
 //!   a file that is not TOML is reported by its first fault alone.
@@ -28,6 +29,7 @@ mod origin;
 mod quantity;
 mod raw;
 mod reload;
+mod room_bounds;
 mod rule;
 mod show;
 mod text;
@@ -36,17 +38,20 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::event::Durability;
 use crate::limits::Limits;
+use crate::retention::{Bounds, Retention};
 
 pub use fault::{Excerpt, Fault, Faults};
 pub use file::{ConfigFile, DEFAULT_FILE};
-pub use load::{Loaded, Sources, load};
+pub use load::{Loaded, RuntimeValue, Sources, load};
 pub use origin::{Origin, Position};
-pub use reload::{Change, diff, merge_hot};
+pub use reload::{Change, diff, is_hot, merge_hot};
 pub use show::{Row, default_text, print, rows};
 pub use unit::read_duration;
 
@@ -63,6 +68,8 @@ pub struct Config {
     pub log: Log,
     /// `[shutdown]`: how the daemon ends.
     pub shutdown: Shutdown,
+    /// `[history]`: what is kept of rooms.
+    pub history: History,
     /// `[limits]`: every bound.
     pub limits: Limits,
 }
@@ -111,6 +118,35 @@ pub struct Log {
     pub level: String,
     /// The form of a line.
     pub format: LogFormat,
+    /// How much of a client's address is written.
+    pub addresses: Addresses,
+}
+
+/// How much of a client's address is written to the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Addresses {
+    /// All of it.
+    #[default]
+    Full,
+    /// The network: IPv4 by /24, IPv6 by /48.
+    Short,
+    /// Nothing.
+    None,
+}
+
+impl Addresses {
+    /// Every choice.
+    pub const ALL: &'static [Self] = &[Self::Full, Self::Short, Self::None];
+
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Short => "short",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The form of a log line.
@@ -146,6 +182,38 @@ impl LogFormat {
 pub struct Shutdown {
     /// How long a drain may take before everyone who is left is closed.
     pub deadline: Duration,
+}
+
+/// `[history]`: what is kept of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How deep a message is kept before anybody hears of it.
+    pub durability: Durability,
+    /// The file; `None` is found at run time.
+    pub path: Option<PathBuf>,
+    /// Messages that are kept of each room.
+    pub max_messages: Option<usize>,
+    /// How long a message is kept.
+    pub max_age: Option<Duration>,
+    /// Bytes that all rooms together may take on the disk.
+    pub max_bytes: Option<usize>,
+    /// Rooms that are kept.
+    pub max_rooms: usize,
+    /// Rooms with bounds of their own.
+    pub rooms: BTreeMap<String, Bounds>,
+}
+
+impl History {
+    /// How much is kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            messages: self.max_messages,
+            age: self.max_age,
+            bytes: self.max_bytes,
+            rooms: self.max_rooms,
+            own: self.rooms.clone(),
+        }
+    }
 }
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -189,6 +257,7 @@ impl Default for Log {
         Self {
             level: "info".to_owned(),
             format: LogFormat::Auto,
+            addresses: Addresses::Full,
         }
     }
 }
@@ -197,6 +266,20 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Process,
+            path: None,
+            max_messages: None,
+            max_age: None,
+            max_bytes: Some(10 * 1024 * 1024 * 1024),
+            max_rooms: 10_000,
+            rooms: BTreeMap::new(),
         }
     }
 }

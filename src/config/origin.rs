@@ -28,6 +28,8 @@ pub enum Origin {
     Env(String),
     /// A `--set`, with what was written behind it.
     Flag(String),
+    /// `chatctl set-config` or `set-log`, while the daemon runs; and until when.
+    Runtime(Option<String>),
 }
 
 impl Origin {
@@ -43,10 +45,12 @@ impl Origin {
             Self::File { .. } => 1,
             Self::Env(_) => 2,
             Self::Flag(_) => 3,
+            Self::Runtime(_) => 4,
         }
     }
 
-    /// One line for a comment or a table: `default`, `chatd.toml:3:1`, `CHATD__LOG__LEVEL`, `--set`.
+    /// One line for a comment or a table: `default`, `chatd.toml:3:1`, `CHATD__LOG__LEVEL`, `--set`,
+    /// `set-config until 2026-01-02T03:04:05Z`.
     pub fn label(&self) -> String {
         match self {
             Self::Flag(_) => "--set".to_owned(),
@@ -68,6 +72,8 @@ impl fmt::Display for Origin {
                 }
             }
             Self::Env(variable) => f.write_str(&printable(variable)),
+            Self::Runtime(None) => f.write_str("set-config"),
+            Self::Runtime(Some(until)) => write!(f, "set-config until {until}"),
             Self::Flag(written) => write!(f, "--set {}", clip(&printable(written), 80)),
         }
     }

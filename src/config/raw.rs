@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeArray, DeValue};
+use toml::de::{DeArray, DeString, DeValue};
 
 use super::origin::{clip, printable};
 
@@ -71,6 +71,15 @@ impl<'a> Raw<'a> {
 
     fn each(self, array: &'a DeArray<'a>) -> Vec<Self> {
         array.iter().map(Self::in_file).collect()
+    }
+
+    /// The entries of a table, in the order of their names.
+    pub(super) fn entries(self) -> Option<Vec<(&'a str, Self)>> {
+        let table = self.value.get_ref().as_table()?;
+        let entry = |(name, value): (&'a Spanned<DeString<'a>>, _)| {
+            (name.get_ref().as_ref(), Self::in_file(value))
+        };
+        Some(table.iter().map(entry).collect())
     }
 
     /// The value said back to its author: `"16K"`, `16`, `a table`.

@@ -32,6 +32,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     KEYS.iter().filter_map(change).collect()
 }
 
+/// Whether a reload applies a change of this key; none if there is no such key.
+pub fn is_hot(name: &str) -> Option<bool> {
+    super::key::find(name).map(|key| key.hot)
+}
+
 /// The live configuration with those values of the new one that need no restart.
 pub fn merge_hot(live: &Config, new: &Config) -> Config {
     let mut merged = live.clone();

@@ -50,6 +50,10 @@ pub(super) static RULES: &[Rule] = &[
         check: message_in_line,
     },
     Rule {
+        keys: &["limits.topic", "limits.line"],
+        check: topic_beside_a_roster,
+    },
+    Rule {
         keys: &["limits.outbox", "limits.line"],
         check: outbox_holds_lines,
     },
@@ -167,6 +171,23 @@ fn message_in_line(config: &Config) -> Result<(), String> {
             write(line),
             write(ENVELOPE),
             write(message + ENVELOPE),
+        )
+    })
+}
+
+/// A topic has no control characters, so that its escapes at most double it; and what else stands on
+/// the line with it (a roster, other rooms) is to have some of the line too.
+fn topic_beside_a_roster(config: &Config) -> Result<(), String> {
+    let (topic, line) = (config.limits.topic, config.limits.line);
+    let least = topic.saturating_mul(2).saturating_add(ENVELOPE);
+    hold(least <= line, || {
+        format!(
+            "`limits.topic` of {} does not fit into `limits.line` of {} with its escapes and the {} \
+             that surround it; write a line of at least \"{}\", or a shorter topic",
+            write(topic),
+            write(line),
+            write(ENVELOPE),
+            write(least),
         )
     })
 }

@@ -30,6 +30,14 @@ impl Kind for Text {
     }
 }
 
+impl Text {
+    /// Reads what stands before a value, as its name.
+    pub(super) fn read_name(&self, name: &str, raw: Raw<'_>) -> Result<String, Misfit> {
+        (self.0)(name).map_err(|fault| raw.misfit(format!("{name:?} {fault}")))?;
+        Ok(name.to_owned())
+    }
+}
+
 fn read_text(raw: Raw<'_>) -> Result<&str, Misfit> {
     let quoted = || raw.misfit(format!("{} is not a text; write it in quotes", raw.shown()));
     let text = raw.text().ok_or_else(quoted)?;

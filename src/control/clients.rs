@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, Control, Refused, rfc3339, seconds};
+use super::{Control, Refused, rfc3339, seconds};
+use crate::cidr::Cidr;
 use crate::escape::visible;
-use crate::event::SessionId;
+use crate::event::{GapReason, SessionId};
 use crate::hub::{Card, Hub};
 use crate::name::RoomName;
 
@@ -140,6 +141,10 @@ pub struct ClientRow {
     pub state: &'static str,
     /// What it says it is, made safe to show; empty if it says nothing.
     pub client: String,
+    /// Messages that it was told it will not hear.
+    pub gap_msgs: u64,
+    /// Why numbers were missing last; empty if they never were.
+    pub gap_reason: &'static str,
 }
 
 impl Control {
@@ -263,7 +268,7 @@ impl<'a> Matcher<'a> {
 }
 
 impl ClientRow {
-    fn of(card: &Card) -> Self {
+    pub(super) fn of(card: &Card) -> Self {
         let text = card.text();
         let client = text.client.unwrap_or_default();
         let short: String = client.chars().take(CLIENT_CHARS).collect();
@@ -284,6 +289,8 @@ impl ClientRow {
             lag_seconds: seconds(lag(card)),
             state: card.state().as_str(),
             client: visible(&short).into_owned(),
+            gap_msgs: card.gap_msgs.get(),
+            gap_reason: card.last_gap().map_or("", GapReason::as_str),
         }
     }
 

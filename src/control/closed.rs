@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, Control, rfc3339};
+use super::{Control, rfc3339};
+use crate::cidr::Cidr;
 use crate::escape::visible;
+use crate::event::GapReason;
 use crate::hub::Closed;
 
 /// Rows when nobody says how many.
@@ -23,6 +25,8 @@ pub struct ClosedQuery {
     pub addr: Option<Cidr>,
     /// Whose session ended for this reason.
     pub reason: Option<String>,
+    /// Of these, who for exactly this.
+    pub detail: Option<String>,
 }
 
 /// A session that ended.
@@ -44,8 +48,10 @@ pub struct ClosedRow {
     pub age_seconds: f64,
     /// Why it ended.
     pub reason: &'static str,
-    /// More about it, made safe to show.
-    pub detail: String,
+    /// What exactly, where the reason does not say: a word of a closed set, or empty.
+    pub detail: &'static str,
+    /// What was said about it by who chose it, made safe to show.
+    pub text: String,
     /// Messages that it sent.
     pub in_msgs: u64,
     /// Messages written to it.
@@ -56,6 +62,10 @@ pub struct ClosedRow {
     pub out_bytes: u64,
     /// The furthest it was ever behind.
     pub lag_peak_msgs: u64,
+    /// Messages that it was told it will not hear.
+    pub gap_msgs: u64,
+    /// Why numbers were missing last; empty if they never were.
+    pub gap_reason: &'static str,
 }
 
 impl Control {
@@ -79,22 +89,22 @@ impl ClosedQuery {
             let nick = closed.nick.as_ref();
             nick.is_some_and(|nick| nick.as_str().to_lowercase() == name.to_lowercase())
         };
+        let [reason, detail] = closed.ending.words();
         self.username.as_ref().is_none_or(is_called)
             && self
                 .addr
                 .is_none_or(|range| range.contains(closed.addr.ip()))
-            && self
-                .reason
-                .as_ref()
-                .is_none_or(|word| closed.reason.as_str() == word)
+            && self.reason.as_ref().is_none_or(|word| word == reason)
+            && self.detail.as_ref().is_none_or(|word| word == detail)
     }
 }
 
 impl ClosedRow {
     fn of(closed: &Closed) -> Self {
         let lasted = closed.closed_ms.saturating_sub(closed.connected_ms);
-        let detail: String = closed
-            .detail
+        let [reason, detail] = closed.ending.words();
+        let text: String = closed
+            .text
             .as_deref()
             .unwrap_or_default()
             .chars()
@@ -108,13 +118,16 @@ impl ClosedRow {
             connected_at: rfc3339(closed.connected_ms),
             closed_at: rfc3339(closed.closed_ms),
             age_seconds: lasted as f64 / 1000.0,
-            reason: closed.reason.as_str(),
-            detail: visible(&detail).into_owned(),
+            reason,
+            detail,
+            text: visible(&text).into_owned(),
             in_msgs: closed.in_msgs,
             out_msgs: closed.out_msgs,
             in_bytes: closed.in_bytes,
             out_bytes: closed.out_bytes,
             lag_peak_msgs: closed.lag_peak,
+            gap_msgs: closed.gap_msgs,
+            gap_reason: closed.last_gap.map_or("", GapReason::as_str),
         }
     }
 }

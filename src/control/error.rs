@@ -13,6 +13,8 @@ pub enum Refused {
     Unconfirmed(String),
     /// Not in the phase that the daemon is in.
     State(String),
+    /// It went wrong.
+    Failed(String),
 }
 
 impl fmt::Display for Refused {
@@ -21,7 +23,8 @@ impl fmt::Display for Refused {
             Self::Invalid(text)
             | Self::NoMatch(text)
             | Self::Unconfirmed(text)
-            | Self::State(text) => f.write_str(text),
+            | Self::State(text)
+            | Self::Failed(text) => f.write_str(text),
         }
     }
 }

@@ -53,10 +53,13 @@ impl Control {
             self.check_phase(),
             self.check_doors(),
             self.check_lanes().await,
+            self.check_probes(),
             self.check_clients(),
             self.check_buffers(),
-            check_descriptors(),
+            self.check_descriptors(),
             self.check_log(),
+            self.check_bans(),
+            self.check_history(),
             self.check_config(),
         ];
         let level = checks
@@ -117,6 +120,43 @@ impl Control {
         }
     }
 
+    /// What the watchdog has found. Without systemd nobody looks, and nothing is wrong.
+    fn check_probes(&self) -> Check {
+        let failed = self.watch().failed();
+        let sentences: Vec<_> = failed.iter().map(ToString::to_string).collect();
+        let (level, detail) = match sentences.as_slice() {
+            [] => {
+                let (_, sent) = self.watch().counts()[0];
+                (Level::Ok, format!("{sent} came back"))
+            }
+            sentences => (Level::Critical, sentences.join("; ")),
+        };
+        Check {
+            check: "probes",
+            level,
+            detail,
+        }
+    }
+
+    fn check_bans(&self) -> Check {
+        let (there, most) = (self.hub().ban_count(), self.hub().limits().bans);
+        let (level, sentence) = if !self.bans_are_kept() {
+            (
+                Level::Critical,
+                "they could not be written and will not outlive the daemon",
+            )
+        } else if there as f64 > most as f64 * NEAR {
+            (Level::Warning, "limits.bans is near")
+        } else {
+            (Level::Ok, "in force")
+        };
+        Check {
+            check: "bans",
+            level,
+            detail: format!("{there}: {sentence}"),
+        }
+    }
+
     fn check_clients(&self) -> Check {
         let limits = self.hub().limits();
         share("clients", self.hub().sessions(), limits.clients, "clients")
@@ -162,7 +202,14 @@ impl Control {
     }
 }
 
-fn check_descriptors() -> Check {
+impl Control {
+    fn check_descriptors(&self) -> Check {
+        let _loan = self.spares().lend_if_none();
+        count_descriptors()
+    }
+}
+
+fn count_descriptors() -> Check {
     let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
     let limit = std::fs::read_to_string("/proc/self/limits")
         .ok()
@@ -199,6 +246,7 @@ fn share(check: &'static str, used: usize, limit: usize, unit: &str) -> Check {
 mod tests {
     use super::*;
     use crate::control::stage::Stage;
+    use crate::control::{FailedProbe, ProbeResult};
 
     #[tokio::test]
     async fn a_lane_that_does_not_answer_is_critical() {
@@ -216,10 +264,19 @@ mod tests {
         let (well, ()) = tokio::join!(stage.control.health(), stage.lane_turn());
         assert_eq!(find(&well, "lanes").level, Level::Ok, "{well:?}");
         assert_eq!(find(&well, "phase").level, Level::Ok);
+        assert_eq!(find(&well, "probes").level, Level::Ok);
+        let lost = FailedProbe {
+            lane: 0,
+            step: ProbeResult::Message,
+            error: "nothing came back".to_owned(),
+        };
+        stage.control.watch().note(1, vec![lost]);
         tokio::time::pause();
         let stuck = stage.control.health().await;
         assert_eq!(find(&stuck, "lanes").detail, "0 of 1 answer");
         assert_eq!(stuck.level, Level::Critical);
+        let probes = "lane 0 failed at message: nothing came back";
+        assert_eq!(find(&stuck, "probes").detail, probes);
     }
 
     #[test]
@@ -230,6 +287,6 @@ mod tests {
             soft_limit("Max open files    1024    4096   files\n"),
             Some(1024)
         );
-        assert_eq!(check_descriptors().level, Level::Ok);
+        assert_eq!(count_descriptors().level, Level::Ok);
     }
 }

@@ -8,7 +8,6 @@ use tokio::time::{sleep, timeout};
 
 use super::{Control, Filter, Refused};
 use crate::close::CloseReason;
-use crate::event::SessionId;
 use crate::hub::Card;
 
 /// So many of the sessions are named in the report; the rest is only counted.
@@ -63,21 +62,32 @@ impl Control {
     /// # Errors
     /// Nobody fits; several do and `many` was not said; nothing was said at all.
     pub async fn kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
-        let report = self.order_kick(order)?;
+        let cards = self.order_kick(order)?;
+        if !order.dry_run {
+            self.until_gone(&cards).await;
+        }
+        Ok(KickReport {
+            kicked: cards.len(),
+            dry_run: order.dry_run,
+            clients: Kicked::some_of(&cards),
+        })
+    }
+
+    /// Waits until these sessions are gone, at most as long as they may take to read why.
+    pub(super) async fn until_gone(&self, cards: &[Arc<Card>]) {
         let gone = async {
-            for kicked in &report.clients {
-                while self.hub().card(SessionId(kicked.id)).is_some() && !order.dry_run {
+            for card in cards.iter().take(NAMED) {
+                while self.hub().card(card.id).is_some() {
                     sleep(LOOK).await;
                 }
             }
         };
         // Whoever is left has been told to go, and their lane sees to it.
         let _ = timeout(PATIENCE, gone).await;
-        Ok(report)
     }
 
     /// Tells the lanes. Each ends its sessions in its next turn.
-    fn order_kick(&self, order: &KickOrder) -> Result<KickReport, Refused> {
+    fn order_kick(&self, order: &KickOrder) -> Result<Vec<Arc<Card>>, Refused> {
         if order.filter.is_empty() {
             let sentence =
                 "say whom to kick: an id, a name, an address range, a room or an idle time";
@@ -106,15 +116,16 @@ impl Control {
                 .iter()
                 .for_each(|card| card.close(CloseReason::Kicked, reason.map(Box::from)));
         }
-        Ok(KickReport {
-            kicked: cards.len(),
-            dry_run: order.dry_run,
-            clients: cards.iter().take(NAMED).map(Kicked::of).collect(),
-        })
+        Ok(cards)
     }
 }
 
 impl Kicked {
+    /// As many of them as a report names.
+    pub(super) fn some_of(cards: &[Arc<Card>]) -> Vec<Self> {
+        cards.iter().take(NAMED).map(Self::of).collect()
+    }
+
     fn of(card: &Arc<Card>) -> Self {
         Self {
             id: card.id.0,

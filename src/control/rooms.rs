@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Control;
+use super::{Control, Refused};
+use crate::log::RoomReport;
 
 /// Rows in a page when nobody says how many.
 const PAGE: usize = 500;
@@ -28,6 +29,23 @@ pub struct RoomPage {
     pub total: usize,
     /// What to ask with for the next page; none after the last one.
     pub next: Option<String>,
+}
+
+/// Names of a roster that are told at most.
+const ROSTER: usize = 10_000;
+
+/// A room and who is in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomDetail {
+    /// The room.
+    #[serde(flatten)]
+    pub room: RoomRow,
+    /// The oldest number that can still be read from memory.
+    pub first: u64,
+    /// Who is on its roster, by name; at most ten thousand.
+    pub names: Vec<String>,
+    /// Whether there are more.
+    pub more: bool,
 }
 
 /// A room as an operator sees it.
@@ -60,18 +78,7 @@ impl Control {
         let to = reports
             .len()
             .min(from + query.limit.unwrap_or(PAGE).clamp(1, MOST));
-        let rooms: Vec<_> = reports[from..to]
-            .iter()
-            .map(|report| RoomRow {
-                room: report.room.to_string(),
-                members: report.members,
-                hearers: report.hearers,
-                epoch: report.epoch.to_string(),
-                head: report.head,
-                recent_messages: report.recent_messages,
-                recent_bytes: report.recent_bytes,
-            })
-            .collect();
+        let rooms: Vec<_> = reports[from..to].iter().map(RoomRow::of).collect();
         let next = (to < reports.len())
             .then(|| rooms.last().map(|row| row.room.clone()))
             .flatten();
@@ -79,6 +86,36 @@ impl Control {
             rooms,
             total: reports.len(),
             next,
+        }
+    }
+
+    /// One room and who is in it.
+    ///
+    /// # Errors
+    /// There is no room with this name.
+    pub fn room(&self, name: &str) -> Result<RoomDetail, Refused> {
+        let missing = || Refused::NoMatch(format!("there is no room {name:?}"));
+        let room = self.hub().find_room(name).ok_or_else(missing)?;
+        let (names, more) = room.names(None, ROSTER);
+        Ok(RoomDetail {
+            room: RoomRow::of(&room.report()),
+            first: room.reach().first,
+            names: names.iter().map(ToString::to_string).collect(),
+            more,
+        })
+    }
+}
+
+impl RoomRow {
+    fn of(report: &RoomReport) -> Self {
+        Self {
+            room: report.room.to_string(),
+            members: report.members,
+            hearers: report.hearers,
+            epoch: report.epoch.to_string(),
+            head: report.head,
+            recent_messages: report.recent_messages,
+            recent_bytes: report.recent_bytes,
         }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use super::{Control, LogSwitch, Parts, lock};
+use super::{BanFile, Control, LogSwitch, Parts, lock};
 use crate::config::{ConfigFile, Loaded, Sources};
 use crate::event::SessionId;
 use crate::hub::{Card, Claim, Dialect, Hub, SessionState};
 use crate::limits::Limits;
 use crate::mail::{Mailbox, Note};
 use crate::name::{Nick, RoomName};
+use crate::spares::Spares;
 
 pub(crate) struct Stage {
     pub(crate) control: Control,
@@ -57,8 +58,16 @@ impl Stage {
                     lock(&heard).push(level.to_owned());
                     Ok(())
                 }),
+                set_addresses: Box::new(|_| {}),
+                feed: Arc::default(),
                 dropped: Box::new(|| 0),
             },
+            bans: Some(BanFile::at(folder.path().join("bans.json"))),
+            readers: 4,
+            spares: Spares::default(),
+            search: None,
+            memory_limit: None,
+            reload_told: Box::new(|_| ()),
         });
         Self {
             control,

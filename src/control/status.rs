@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Control, Door, rfc3339, seconds};
+use super::{Control, Door, HistoryReport, rfc3339, seconds};
 use crate::build::BUILD;
 use crate::hub::{Dialect, SessionState};
 use crate::meter::{HistogramTotals, Totals};
@@ -36,6 +36,7 @@ pub struct Version {
 pub struct Status {
     pub name: String,
     pub phase: &'static str,
+    pub paused: bool,
     pub version: &'static str,
     pub revision: &'static str,
     pub pid: u32,
@@ -68,12 +69,15 @@ pub struct Status {
     pub buffer_limit_bytes: usize,
     pub identities: usize,
     pub dedup_entries: usize,
+    pub history: HistoryReport,
     pub config_file: Option<PathBuf>,
     pub config_loaded_at: String,
     pub config_last_reload: Option<&'static str>,
     pub config_pending_restart_keys: Vec<&'static str>,
     pub log_level: String,
     pub log_lines_dropped: u64,
+    pub event_listeners: usize,
+    pub events_lost: u64,
 }
 
 /// Sessions by how they speak and how they fare, and the furthest that one is behind.
@@ -85,11 +89,20 @@ pub struct Census {
     pub by_state: Vec<(&'static str, u64)>,
     /// Sessions with bytes waiting.
     pub behind: u64,
+    /// Messages that all of them are behind, summed.
+    pub lag_msgs: u64,
     /// Messages that the furthest is behind.
     pub lag_msgs_max: u64,
     /// For how long the furthest has been behind.
     pub lag_max: Duration,
+    /// Messages that the furthest few are behind, falling; 0 where there is nobody.
+    pub lag_msgs_top: [u64; TOP],
+    /// For how long the furthest few have been behind, in milliseconds, falling.
+    pub lag_ms_top: [u64; TOP],
 }
+
+/// Of so many sessions that are furthest behind the lag is shown by rank.
+pub const TOP: usize = 5;
 
 impl Control {
     /// The daemon at a glance.
@@ -102,11 +115,12 @@ impl Control {
         let totals = self.totals();
         let rooms = hub.room_reports();
         let last = self.0.reloads.last();
-        let sum = |labelled: &[(&str, u64)]| labelled.iter().map(|(_, n)| n).sum();
+        let sum = |detailed: &[([&str; 2], u64)]| detailed.iter().map(|(_, n)| n).sum();
         let quantile = |q| quantile(&totals.delivery_latency, q);
         Status {
             name: live.config.server.name,
             phase: hub.phase().as_str(),
+            paused: hub.is_paused(),
             version: BUILD.version,
             revision: BUILD.revision,
             pid: std::process::id(),
@@ -139,12 +153,15 @@ impl Control {
             buffer_limit_bytes: limits.buffer_bytes,
             identities: gauges.identities,
             dedup_entries: gauges.dedup_entries,
+            history: self.history_report(),
             config_file: live.file,
             config_loaded_at: rfc3339(last.good_ms),
             config_last_reload: last.outcome.map(super::reload::Outcome::as_str),
             config_pending_restart_keys: last.pending,
             log_level: live.config.log.level,
             log_lines_dropped: (self.0.log.dropped)(),
+            event_listeners: self.feed().listeners(),
+            events_lost: self.feed().lost(),
         }
     }
 
@@ -177,16 +194,22 @@ impl Control {
             by_dialect: Vec::new(),
             by_state: Vec::new(),
             behind: 0,
+            lag_msgs: 0,
             lag_msgs_max: 0,
             lag_max: Duration::ZERO,
+            lag_msgs_top: [0; TOP],
+            lag_ms_top: [0; TOP],
         };
         for card in self.hub().cards() {
             dialects[card.dialect() as usize] += 1;
             states[card.state() as usize] += 1;
-            let lag = Duration::from_millis(card.lag_ms.load(Relaxed));
-            census.lag_msgs_max = census.lag_msgs_max.max(card.lag_msgs.load(Relaxed));
-            census.lag_max = census.lag_max.max(lag);
+            let msgs = card.lag_msgs.load(Relaxed);
+            census.lag_msgs += msgs;
+            rank(&mut census.lag_msgs_top, msgs);
+            rank(&mut census.lag_ms_top, card.lag_ms.load(Relaxed));
         }
+        census.lag_msgs_max = census.lag_msgs_top[0];
+        census.lag_max = Duration::from_millis(census.lag_ms_top[0]);
         census.behind = states[SessionState::Behind as usize];
         census.by_dialect = Dialect::ALL
             .iter()
@@ -213,37 +236,54 @@ impl Control {
     }
 }
 
+/// Puts a value where it belongs among the largest.
+fn rank(top: &mut [u64; TOP], value: u64) {
+    let place = top.partition_point(|larger| *larger >= value);
+    if place < TOP {
+        top[place..].rotate_right(1);
+        top[place] = value;
+    }
+}
+
 /// The bound of the bucket that holds this part of the observations; none if there are none or
 /// it is above all bounds.
-fn quantile(histogram: &HistogramTotals, part: f64) -> Option<f64> {
+pub(super) fn quantile(histogram: &HistogramTotals, part: f64) -> Option<f64> {
     let wanted = (histogram.count() as f64 * part).ceil() as u64;
     let mut passed = 0;
     let bucket = histogram.buckets.iter().position(|count| {
         passed += count;
         passed >= wanted
     });
-    let bound = histogram.bounds.get(bucket.filter(|_| wanted > 0)?)?;
-    Some(bound.as_secs_f64())
+    let bound = histogram.bounds.parts.get(bucket.filter(|_| wanted > 0)?)?;
+    Some(histogram.bounds.units(*bound))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::{LATENCY_BOUNDS, Meter};
+    use crate::meter::Meter;
+
+    #[test]
+    fn the_largest_are_kept_in_order() {
+        let mut top = [0; TOP];
+        for value in [3, 9, 1, 9, 0, 7, 2, 8] {
+            rank(&mut top, value);
+        }
+        assert_eq!(top, [9, 9, 8, 7, 3]);
+    }
 
     #[test]
     fn a_quantile_is_the_bound_that_holds_it() {
         let totals = |meter: &Meter| Totals::of([meter]).delivery_latency;
         let meter = Meter::default();
         assert_eq!(quantile(&totals(&meter), 0.5), None);
-        meter
-            .delivery_latency
-            .observe(Duration::from_micros(80), 99);
-        meter.delivery_latency.observe(Duration::from_millis(80), 1);
+        let observe = |took, count| meter.delivery_latency.observe_time(took, count);
+        observe(Duration::from_micros(80), 99);
+        observe(Duration::from_millis(80), 1);
         assert_eq!(quantile(&totals(&meter), 0.5), Some(0.0001));
         assert_eq!(quantile(&totals(&meter), 0.99), Some(0.0001));
         assert_eq!(quantile(&totals(&meter), 1.0), Some(0.1));
-        meter.delivery_latency.observe(LATENCY_BOUNDS[15] * 2, 1000);
+        observe(Duration::from_secs(20), 1000);
         assert_eq!(quantile(&totals(&meter), 0.99), None);
     }
 }

@@ -56,6 +56,8 @@ pub struct Tally {
     pub admin_connections: AtomicU64,
     /// Connections to the admin doors that were closed because there were too many.
     pub admin_refused: AtomicU64,
+    /// Failures of `accept` at the admin doors.
+    pub accept_failed: AtomicU64,
     requests: [[AtomicU64; RequestResult::ALL.len()]; Access::ALL.len()],
 }
 

@@ -21,19 +21,19 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 
 trait Stream: Read + Write + Send {
-    /// How long a read waits.
-    fn set_patience(&self, patience: Duration) -> io::Result<()>;
+    /// How long a read waits; for ever if none is given.
+    fn set_patience(&self, patience: Option<Duration>) -> io::Result<()>;
 }
 
 impl Stream for UnixStream {
-    fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))
+    fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(patience)
     }
 }
 
 impl Stream for TcpStream {
-    fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))
+    fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(patience)
     }
 }
 
@@ -43,6 +43,19 @@ pub(super) struct Link {
     /// Who is at the other end, for sentences.
     name: String,
     asked: u64,
+    /// A line that has begun to come.
+    begun: Vec<u8>,
+}
+
+/// What came on a connection that only listens.
+#[derive(Debug, PartialEq)]
+pub(super) enum Heard {
+    /// One object.
+    Object(Value),
+    /// Nothing, for as long as was waited.
+    Silence,
+    /// The end.
+    End,
 }
 
 impl fmt::Debug for Link {
@@ -135,6 +148,7 @@ impl Link {
             stream: BufReader::new(stream),
             name,
             asked: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -147,6 +161,27 @@ impl Link {
     ) -> Result<Value, Trouble> {
         self.ask(method, params)
             .map_err(|unanswered| unanswered.trouble(doing))
+    }
+
+    /// As [`Link::call`], with so much patience.
+    pub(super) fn call_patiently(
+        &mut self,
+        method: &str,
+        params: Value,
+        doing: &str,
+        patience: Duration,
+    ) -> Result<Value, Trouble> {
+        let failed = |error: io::Error| Trouble::Failed(format!("cannot {doing}: {error}"));
+        self.stream
+            .get_ref()
+            .set_patience(Some(patience))
+            .map_err(failed)?;
+        let answer = self.call(method, params, doing);
+        self.stream
+            .get_ref()
+            .set_patience(Some(ANSWER))
+            .map_err(failed)?;
+        answer
     }
 
     /// One request, one answer.
@@ -187,15 +222,45 @@ impl Link {
         serde_json::from_slice(&line).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
+    /// The next object after an answer that objects follow; waits at most this long, or for ever.
+    pub(super) fn listen(&mut self, patience: Option<Duration>) -> Result<Heard, Trouble> {
+        // No time at all would be for ever.
+        let patience = patience.map(|patience| patience.max(Duration::from_millis(1)));
+        let waited = self.stream.get_ref().set_patience(patience);
+        let longest = LONGEST_ANSWER as u64 + 2;
+        let read = waited.and_then(|()| {
+            let left = longest.saturating_sub(self.begun.len() as u64);
+            (&mut self.stream)
+                .take(left)
+                .read_until(b'\n', &mut self.begun)
+        });
+        match read {
+            Ok(_) if self.begun.ends_with(b"\n") => {
+                let line = std::mem::take(&mut self.begun);
+                serde_json::from_slice(&line)
+                    .map(Heard::Object)
+                    .map_err(|error| self.broke_off(&io::Error::new(ErrorKind::InvalidData, error)))
+            }
+            Ok(_) => Ok(Heard::End),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
+                    Ok(Heard::Silence)
+                }
+                ErrorKind::ConnectionReset => Ok(Heard::End),
+                _ => Err(self.broke_off(&error)),
+            },
+        }
+    }
+
     /// Waits until the daemon closes the connection, at most this long. True if it did.
     pub(super) fn is_closed_within(&mut self, patience: Duration) -> bool {
-        let waited = self.stream.get_ref().set_patience(patience);
+        let waited = self.stream.get_ref().set_patience(Some(patience));
         let closed = waited.is_ok()
             && match self.stream.fill_buf() {
                 Ok(bytes) => bytes.is_empty(),
                 Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
             };
-        closed || self.stream.get_ref().set_patience(ANSWER).is_err()
+        closed || self.stream.get_ref().set_patience(Some(ANSWER)).is_err()
     }
 
     fn broke_off(&self, error: &io::Error) -> Trouble {

@@ -10,15 +10,25 @@
 //! Not here: what the daemon does; this knows only what goes over the wire.
 
 mod args;
+mod ban;
+mod beside;
+mod config;
+mod doctor;
 mod drain;
+mod history;
+mod latency;
 mod link;
+mod list;
 mod page;
-mod reload;
+mod pulse;
 mod render;
 mod run;
 mod show;
 mod status;
+mod stream;
+mod top;
 mod trouble;
+mod watch;
 
-pub use run::run;
+pub use run::{command, run};
 pub use trouble::Trouble;

@@ -25,6 +25,11 @@ pub(super) enum Look {
 }
 
 impl Look {
+    /// Whether programs get a row for each thing rather than an object.
+    pub(super) fn is_rows(self) -> bool {
+        matches!(self, Self::Csv | Self::Ndjson)
+    }
+
     /// What was asked for, or what suits where the output goes.
     pub(super) fn of(format: Option<Format>) -> Self {
         match format {
@@ -39,6 +44,7 @@ impl Look {
 }
 
 /// A column of a list.
+#[derive(Clone, Copy)]
 pub(super) struct Column {
     /// Its name in the rows, and the heading for programs.
     pub(super) key: &'static str,
@@ -62,6 +68,18 @@ impl Column {
         }
     }
 
+    /// The same, seen by a person too.
+    pub(super) const fn for_everyone(self) -> Self {
+        let title = match self.title {
+            Some(title) => title,
+            None => self.key,
+        };
+        Self {
+            title: Some(title),
+            ..self
+        }
+    }
+
     /// A column for programs.
     pub(super) const fn raw(key: &'static str) -> Self {
         Self {
@@ -81,13 +99,31 @@ pub(super) fn rows(
 ) -> io::Result<()> {
     match look {
         Look::Table => table(out, columns, rows),
-        Look::Tabs => separated(out, columns, rows, "\t", show::plain),
-        Look::Csv => separated(out, columns, rows, ",", |value| quoted(&show::plain(value))),
+        Look::Tabs => separated(out, look, columns, rows, "\t"),
+        Look::Csv => separated(out, look, columns, rows, ","),
         Look::Ndjson => rows
             .iter()
             .try_for_each(|row| writeln!(out, "{}", printable_json(row))),
         Look::Json => array(out, rows),
     }
+}
+
+/// Prints one row of a list that has no end, between tabs or commas and without a heading.
+pub(super) fn line(
+    out: &mut dyn Write,
+    look: Look,
+    columns: &[Column],
+    row: &Value,
+) -> io::Result<()> {
+    let (between, cell): (_, fn(&Value) -> String) = match look {
+        Look::Csv => (",", |value| quoted(&show::plain(value))),
+        _ => ("\t", show::plain),
+    };
+    let cells: Vec<_> = columns
+        .iter()
+        .map(|column| cell(&row[column.key]))
+        .collect();
+    writeln!(out, "{}", cells.join(between))
 }
 
 /// Prints one object: its fields below each other, or as JSON.
@@ -137,21 +173,15 @@ fn table(out: &mut dyn Write, columns: &[Column], rows: &[Value]) -> io::Result<
 
 fn separated(
     out: &mut dyn Write,
+    look: Look,
     columns: &[Column],
     rows: &[Value],
     between: &str,
-    cell: impl Fn(&Value) -> String,
 ) -> io::Result<()> {
     let heading: Vec<_> = columns.iter().map(|column| column.key).collect();
     writeln!(out, "{}", heading.join(between))?;
-    for row in rows {
-        let cells: Vec<_> = columns
-            .iter()
-            .map(|column| cell(&row[column.key]))
-            .collect();
-        writeln!(out, "{}", cells.join(between))?;
-    }
-    Ok(())
+    rows.iter()
+        .try_for_each(|row| line(out, look, columns, row))
 }
 
 /// One row on each line, so that `grep` and `head` are of use too.
@@ -247,5 +277,36 @@ mod tests {
         let mut out = Vec::new();
         rows(&mut out, Look::Json, COLUMNS, &[]).unwrap();
         assert_eq!(out, b"[]\n");
+    }
+
+    #[test]
+    fn one_row_is_one_line_that_moves_no_cursor_whatever_it_holds() {
+        let corpus = include_str!("../../tests/corpus/hostile.jsonl");
+        let list: Vec<Value> = corpus
+            .lines()
+            .map(|line| {
+                let entry: Value = serde_json::from_str(line).unwrap();
+                json!({"id": 7, "username": entry["text"], "in_bytes": {"a": entry["text"]}})
+            })
+            .collect();
+        assert!(list.len() >= 300);
+        for look in [Look::Table, Look::Tabs, Look::Csv, Look::Json, Look::Ndjson] {
+            let mut out = Vec::new();
+            rows(&mut out, look, COLUMNS, &list).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let between = |c: char| c == '\n' || look == Look::Tabs && c == '\t';
+            let raw = |c: char| {
+                c.is_control() && !between(c)
+                    || "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{feff}".contains(c)
+                    || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            let more = match look {
+                Look::Json => 2,
+                Look::Ndjson => 0,
+                _ => 1,
+            };
+            assert_eq!(text.lines().count(), list.len() + more, "{look:?}");
+            assert!(!text.contains(raw), "{look:?}");
+        }
     }
 }

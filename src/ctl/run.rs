@@ -1,18 +1,20 @@
-//! From the command line to the exit status.
+//! From the command line to the exit status; and the commands that are one question.
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
-use clap::Parser;
-use serde_json::{Map, Value, json};
+use clap::{CommandFactory, Parser};
+use serde_json::{Value, json};
 
-use super::args::{Cli, Command, Kick, ListClients, ListClosed, Which};
+use super::args::{Cli, Command, Kick, Which};
+use super::ban;
 use super::drain::drain;
+use super::history;
 use super::link::Link;
-use super::page;
-use super::reload::reload;
 use super::render::{Column, Look, object, rows};
-use super::show::{bytes, moment, time, word};
+use super::show::word;
+use super::top;
 use super::trouble::Trouble;
 use crate::build::BUILD;
 use crate::places::Surroundings;
@@ -34,6 +36,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match done {
         Ok(()) => 0,
         Err(trouble) => {
+            if let Trouble::Signal(signal) = trouble {
+                // Whoever waits for this process is to see what ended it.
+                drop(signal_hook::low_level::emulate_default_handler(signal));
+            }
             let sentence = trouble.to_string();
             if !sentence.is_empty() {
                 drop(out.flush());
@@ -44,15 +50,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// The command line of `chatctl`, for its manual and its completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// What prints: an answer in the look that was asked for.
-struct Desk<'a> {
-    link: Link,
-    look: Look,
-    out: &'a mut dyn Write,
+pub(super) struct Desk<'a> {
+    pub(super) link: Link,
+    pub(super) look: Look,
+    pub(super) out: &'a mut dyn Write,
 }
 
 fn carry_out(cli: &Cli, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Trouble> {
     let look = Look::of(cli.format);
+    if let Command::Completion { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "chatctl", &mut &mut *out);
+        return Ok(());
+    }
     let link = Link::open(&cli.at, &Surroundings::of_process())?;
     let mut desk = Desk { link, look, out };
     match &cli.command {
@@ -62,74 +77,43 @@ fn carry_out(cli: &Cli, out: &mut dyn Write, complaints: &mut dyn Write) -> Resu
         Command::ShowClient { whom } => desk.show_client(whom),
         Command::ListClosed(order) => desk.list_closed(order),
         Command::Kick(order) => desk.kick(order),
-        Command::ListRooms => desk.list_rooms(),
+        Command::Ban(order) => ban::ban(&mut desk, order, complaints),
+        Command::Unban(order) => ban::unban(&mut desk, order, complaints),
+        Command::ListBans(order) => ban::list(&mut desk, order),
+        Command::ListRooms(order) => desk.list_rooms(order),
+        Command::ShowRoom { room } => desk.show_room(room),
+        Command::Top(order) => top::top(desk, &cli.at, order),
+        Command::Watch(order) => desk.watch(order),
+        Command::Events(order) => desk.events(order),
+        Command::Trace(order) => desk.trace(order),
+        Command::Audit(order) => desk.audit(order),
+        Command::Latency { time } => desk.latency(*time),
+        Command::Errors(order) => desk.errors(order),
+        Command::Doctor => desk.doctor(),
+        Command::Books => desk.books(),
         Command::Broadcast { room, text } => desk.broadcast(text, room.as_deref()),
         Command::ShowConfig { key } => desk.show_config(key.as_deref()),
-        Command::Reload => reload(&mut desk.link, look, desk.out, complaints),
+        Command::History(command) => history::history(&mut desk, command, complaints),
+        Command::Backup { file } => history::backup(&mut desk, file),
+        Command::PlanConfig(order) => desk.plan_config(order, complaints),
+        Command::SetConfig(order) => desk.set_config(order, complaints),
+        Command::Reload(order) => desk.reload(order, complaints),
+        Command::ShowLog => desk.show_log(),
+        Command::SetLog(order) => desk.set_log(order, complaints),
+        Command::Pause => desk.pause("pause"),
+        Command::Resume => desk.pause("resume"),
+        // It needs no daemon, and was answered above.
+        Command::Completion { .. } => Ok(()),
         Command::Drain(order) => drain(&mut desk.link, order, desk.out),
         Command::Shutdown => desk.shutdown(),
         Command::Version => desk.version(),
     }
 }
 
-const CLIENTS: &[Column] = &[
+pub(super) const KICKED: &[Column] = &[
     Column::new("id", "ID", word),
     Column::new("username", "USERNAME", word),
     Column::new("addr", "ADDR", word),
-    Column::new("dialect", "DIALECT", word),
-    Column::new("rooms", "ROOMS", word),
-    Column::raw("connected_at"),
-    Column::new("age_seconds", "AGE", time),
-    Column::new("idle_seconds", "IDLE", time),
-    Column::new("in_msgs", "IN", word),
-    Column::new("out_msgs", "OUT", word),
-    Column::new("in_bytes", "IN BYTES", bytes),
-    Column::new("out_bytes", "OUT BYTES", bytes),
-    Column::new("lag_msgs", "LAG", word),
-    Column::new("lag_seconds", "BEHIND", time),
-    Column::new("state", "STATE", word),
-    Column::new("client", "CLIENT", word),
-];
-
-const CLOSED: &[Column] = &[
-    Column::new("closed_at", "CLOSED", moment),
-    Column::new("id", "ID", word),
-    Column::new("username", "USERNAME", word),
-    Column::new("addr", "ADDR", word),
-    Column::new("dialect", "DIALECT", word),
-    Column::raw("connected_at"),
-    Column::new("age_seconds", "AGE", time),
-    Column::new("reason", "REASON", word),
-    Column::new("detail", "DETAIL", word),
-    Column::new("in_msgs", "IN", word),
-    Column::new("out_msgs", "OUT", word),
-    Column::raw("in_bytes"),
-    Column::raw("out_bytes"),
-    Column::new("lag_peak_msgs", "LAG PEAK", word),
-];
-
-const ROOMS: &[Column] = &[
-    Column::new("room", "ROOM", word),
-    Column::new("members", "MEMBERS", word),
-    Column::new("hearers", "HEARERS", word),
-    Column::raw("epoch"),
-    Column::new("head", "HEAD", word),
-    Column::new("recent_messages", "RECENT", word),
-    Column::new("recent_bytes", "RECENT BYTES", bytes),
-];
-
-const KICKED: &[Column] = &[
-    Column::new("id", "ID", word),
-    Column::new("username", "USERNAME", word),
-    Column::new("addr", "ADDR", word),
-];
-
-const KEYS: &[Column] = &[
-    Column::new("key", "KEY", word),
-    Column::new("value", "VALUE", word),
-    Column::new("default", "DEFAULT", word),
-    Column::new("origin", "ORIGIN", word),
-    Column::new("hot", "LIVE", word),
 ];
 
 const CHECKS: &[Column] = &[
@@ -139,23 +123,39 @@ const CHECKS: &[Column] = &[
 ];
 
 impl Desk<'_> {
-    fn call(&mut self, method: &str, params: Value, doing: &str) -> Result<Value, Trouble> {
+    pub(super) fn call(
+        &mut self,
+        method: &str,
+        params: Value,
+        doing: &str,
+    ) -> Result<Value, Trouble> {
         self.link.call(method, params, doing)
     }
 
-    fn print(&mut self, columns: &[Column], list: &[Value]) -> Result<(), Trouble> {
+    pub(super) fn print(&mut self, columns: &[Column], list: &[Value]) -> Result<(), Trouble> {
         rows(self.out, self.look, columns, list).map_err(|error| Trouble::of_printing(&error))
     }
 
-    fn print_object(&mut self, value: &Value) -> Result<(), Trouble> {
+    /// As [`Desk::call`], for what takes its time.
+    pub(super) fn call_patiently(
+        &mut self,
+        method: &str,
+        params: Value,
+        doing: &str,
+        patience: Duration,
+    ) -> Result<Value, Trouble> {
+        self.link.call_patiently(method, params, doing, patience)
+    }
+
+    pub(super) fn print_object(&mut self, value: &Value) -> Result<(), Trouble> {
         object(self.out, self.look, value).map_err(|error| Trouble::of_printing(&error))
     }
 
-    fn say(&mut self, sentence: &str) -> Result<(), Trouble> {
+    pub(super) fn say(&mut self, sentence: &str) -> Result<(), Trouble> {
         writeln!(self.out, "{sentence}").map_err(|error| Trouble::of_printing(&error))
     }
 
-    fn is_for_people(&self) -> bool {
+    pub(super) fn is_for_people(&self) -> bool {
         matches!(self.look, Look::Table | Look::Tabs)
     }
 
@@ -183,61 +183,6 @@ impl Desk<'_> {
             ));
         }
         Ok(())
-    }
-
-    fn list_clients(&mut self, order: &ListClients) -> Result<(), Trouble> {
-        let mut params = Map::new();
-        params.insert(
-            "filter".to_owned(),
-            filter(order.username.as_deref(), &order.which),
-        );
-        params.insert("sort".to_owned(), json!(order.sort.as_str()));
-        params.insert("descending".to_owned(), json!(order.reverse));
-        let list = page::all(
-            &mut self.link,
-            "clients.list",
-            "clients",
-            params,
-            order.limit,
-        )?;
-        self.print(CLIENTS, &list)
-    }
-
-    fn show_client(&mut self, whom: &str) -> Result<(), Trouble> {
-        let doing = format!("show {whom}");
-        let params = json!({"filter": one(whom)});
-        let mut page = self.call("clients.list", params, &doing)?;
-        let list = match page["clients"].take() {
-            Value::Array(list) if !list.is_empty() => list,
-            _ => {
-                return Err(Trouble::NoMatch(format!(
-                    "cannot {doing}: no such client is connected"
-                )));
-            }
-        };
-        if !self.is_for_people() {
-            return self.print(CLIENTS, &list);
-        }
-        for (at, row) in list.iter().enumerate() {
-            if at > 0 {
-                self.say("")?;
-            }
-            self.print_object(row)?;
-        }
-        Ok(())
-    }
-
-    fn list_closed(&mut self, order: &ListClosed) -> Result<(), Trouble> {
-        let ListClosed {
-            username,
-            range,
-            reason,
-            limit,
-        } = order;
-        let params = json!({"username": username, "addr": range, "reason": reason, "limit": limit});
-        let mut answer = self.call("clients.closed", params, "list the closed sessions")?;
-        let list = answer["closed"].take();
-        self.print(CLOSED, list.as_array().map_or(&[], Vec::as_slice))
     }
 
     fn kick(&mut self, order: &Kick) -> Result<(), Trouble> {
@@ -282,9 +227,14 @@ impl Desk<'_> {
         }
     }
 
-    fn list_rooms(&mut self) -> Result<(), Trouble> {
-        let list = page::all(&mut self.link, "rooms.list", "rooms", Map::new(), None)?;
-        self.print(ROOMS, &list)
+    fn books(&mut self) -> Result<(), Trouble> {
+        let books = self.call("books", json!({}), "read the books")?;
+        self.print_object(&books)?;
+        if books["quiet"] == true && books["balanced"] == false {
+            let sentence = "the books do not balance: this is a fault of chatd, please report it";
+            return Err(Trouble::Failed(sentence.to_owned()));
+        }
+        Ok(())
     }
 
     fn broadcast(&mut self, text: &str, room: Option<&str>) -> Result<(), Trouble> {
@@ -300,27 +250,24 @@ impl Desk<'_> {
         self.say(&format!("told {n} clients"))
     }
 
-    fn show_config(&mut self, key: Option<&str>) -> Result<(), Trouble> {
-        let mut answer = self.call("config.show", json!({}), "show the configuration")?;
-        let Value::Array(mut list) = answer["keys"].take() else {
-            return Err(Trouble::Failed(
-                "the daemon's answer has no keys".to_owned(),
-            ));
-        };
-        list.retain(|row| {
-            key.is_none_or(|key| {
-                row["key"]
-                    .as_str()
-                    .is_some_and(|name| name.starts_with(key))
-            })
-        });
-        if list.is_empty() {
-            return Err(Trouble::NoMatch(format!(
-                "no key begins with {:?}",
-                key.unwrap_or_default()
-            )));
+    fn pause(&mut self, method: &str) -> Result<(), Trouble> {
+        let report = self.call(method, json!({}), method)?;
+        if !self.is_for_people() {
+            return self.print_object(&report);
         }
-        self.print(KEYS, &list)
+        let already = if report["changed"] == true {
+            ""
+        } else {
+            "already "
+        };
+        let clients = &report["clients"];
+        if report["paused"] == true {
+            self.say(&format!(
+                "{already}paused: nobody is let in, {clients} clients stay"
+            ))
+        } else {
+            self.say(&format!("{already}open: new connections are let in"))
+        }
     }
 
     fn shutdown(&mut self) -> Result<(), Trouble> {
@@ -353,14 +300,14 @@ impl Desk<'_> {
 }
 
 /// One client: digits are an id, since no nick is digits alone.
-fn one(whom: &str) -> Value {
+pub(super) fn one(whom: &str) -> Value {
     match whom.parse::<u64>() {
         Ok(id) => json!({"id": id}),
         Err(_) => json!({"username": whom}),
     }
 }
 
-fn filter(username: Option<&str>, which: &Which) -> Value {
+pub(super) fn filter(username: Option<&str>, which: &Which) -> Value {
     let fields = [
         ("username", username.map(Value::from)),
         ("addr", which.range.as_deref().map(Value::from)),

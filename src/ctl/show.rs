@@ -32,9 +32,19 @@ pub(super) fn word(value: &Value) -> String {
 
 /// A number of bytes as `1.5 KiB`.
 pub(super) fn bytes(value: &Value) -> String {
-    value
-        .as_u64()
-        .map_or_else(|| word(value), |bytes| ByteSize::b(bytes).to_string())
+    let bytes = value.as_u64().or(value.as_f64().map(|bytes| bytes as u64));
+    bytes.map_or_else(|| word(value), |bytes| ByteSize::b(bytes).to_string())
+}
+
+/// A number as `7`, `12.5`, `1.2k`, `3.4M`.
+pub(super) fn number(value: &Value) -> String {
+    match value.as_f64() {
+        None => word(value),
+        Some(n) if n >= 1e6 => format!("{:.1}M", n / 1e6),
+        Some(n) if n >= 1e4 => format!("{:.1}k", n / 1e3),
+        Some(n) if n >= 100.0 || n.fract() == 0.0 => format!("{n:.0}"),
+        Some(n) => format!("{n:.1}"),
+    }
 }
 
 /// A number of seconds as `2d3h`, `5m12s`, `0.3s`.
@@ -76,6 +86,9 @@ mod tests {
             ["0s", "250us", "250ms", "59s", "1m1s", "1h1m", "1d1h"]
         );
         assert_eq!(bytes(&json!(1536)), "1.5 KiB");
+        assert_eq!(bytes(&json!(1536.2)), "1.5 KiB");
+        let numbers = [0.0, 7.0, 12.5, 123.4, 12_345.0, 3_400_000.0].map(|n| number(&json!(n)));
+        assert_eq!(numbers, ["0", "7", "12.5", "123", "12.3k", "3.4M"]);
         assert_eq!(word(&json!([])), "-");
         assert_eq!(word(&json!(["a", "b\n"])), "a,b\\n");
         assert_eq!(plain(&json!({"full": 2})), "full=2");

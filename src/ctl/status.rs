@@ -96,6 +96,7 @@ pub(super) fn print(out: &mut dyn Write, status: &Value) -> io::Result<()> {
                 bytes(of("buffer_limit_bytes"))
             ),
         ),
+        ("history", history(&status["history"])),
         ("config", config(status)),
         (
             "log",
@@ -134,6 +135,36 @@ fn within(seconds: &Value) -> String {
     } else {
         format!("within {}", time(seconds))
     }
+}
+
+fn history(history: &Value) -> String {
+    let of = |name: &str| &history[name];
+    if of("path").is_null() {
+        return "in memory alone".to_owned();
+    }
+    let mut text = format!(
+        "{}, {} messages of {} rooms, {} of {}, log {}, {} wait; {}",
+        word(of("durability")),
+        of("messages"),
+        of("rooms"),
+        bytes(of("used_bytes")),
+        if of("limit_bytes").is_null() {
+            "unlimited".to_owned()
+        } else {
+            bytes(of("limit_bytes"))
+        },
+        bytes(of("wal_bytes")),
+        of("queued_messages"),
+        plain(of("path"))
+    );
+    if !of("trouble").is_null() {
+        text.push_str(&format!(
+            "; IN TROUBLE for {}: {}",
+            time(of("trouble_seconds")),
+            plain(of("trouble_text"))
+        ));
+    }
+    text
 }
 
 fn config(status: &Value) -> String {

@@ -27,6 +27,8 @@ pub enum Trouble {
     State(String),
     /// 0: whoever read the output has stopped reading.
     NobodyReads,
+    /// A signal asked for the end; the process ends as that signal ends others.
+    Signal(i32),
 }
 
 impl Trouble {
@@ -34,6 +36,7 @@ impl Trouble {
     pub fn exit(&self) -> u8 {
         match self {
             Self::NobodyReads => 0,
+            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
@@ -82,7 +85,7 @@ impl fmt::Display for Trouble {
             | Self::NoMatch(sentence)
             | Self::TimedOut(sentence)
             | Self::State(sentence) => f.write_str(sentence),
-            Self::NobodyReads => Ok(()),
+            Self::NobodyReads | Self::Signal(_) => Ok(()),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use super::{Hub, lock};
+use crate::cidr::Cidr;
 use crate::close::Refusal;
 use crate::pace::Pace;
 use crate::phase::Phase;
@@ -20,7 +21,8 @@ const RATES_KEPT: usize = 4096;
 #[derive(Debug)]
 pub struct Permit {
     hub: Arc<Hub>,
-    address: IpAddr,
+    /// None for a connection of the daemon's own, which takes no place.
+    address: Option<Cidr>,
 }
 
 #[derive(Debug, Default)]
@@ -29,8 +31,8 @@ pub(super) struct Admission(Mutex<Places>);
 #[derive(Debug, Default)]
 struct Places {
     taken: usize,
-    by_address: HashMap<IpAddr, usize>,
-    rates: HashMap<IpAddr, Pace>,
+    by_address: HashMap<Cidr, usize>,
+    rates: HashMap<Cidr, Pace>,
 }
 
 impl Hub {
@@ -42,29 +44,43 @@ impl Hub {
         if self.phase() >= Phase::Draining {
             return Err(Refusal::Draining);
         }
-        let (limits, address) = (self.limits(), prefix(address));
+        if self.is_paused() {
+            return Err(Refusal::Paused);
+        }
+        if self.bans.refuse_address(address, (self.clock)()) {
+            return Err(Refusal::Banned);
+        }
+        let (limits, address) = (self.limits(), Cidr::of_subscriber(address));
         let mut places = lock(&self.admission.0);
         if places.taken >= limits.clients {
             return Err(Refusal::ServerFull);
         }
         let here = places.by_address.get(&address).copied().unwrap_or(0);
         if limits.clients_per_address.is_some_and(|most| here >= most) {
-            return Err(Refusal::TooManyConnections);
+            return Err(Refusal::PerAddress);
         }
         if let Some(rate) = limits.connect_rate {
             let now = Instant::now();
             places.forget_rested(now);
             let pace = places.rates.entry(address).or_default();
             if pace.try_spend(now, Some(rate), rate.count).is_err() {
-                return Err(Refusal::TooManyConnections);
+                return Err(Refusal::ConnectRate);
             }
         }
         places.taken += 1;
         places.by_address.insert(address, here + 1);
         Ok(Permit {
             hub: self.clone(),
-            address,
+            address: Some(address),
         })
+    }
+
+    /// Lets a connection of the daemon's own in: no limit and no ban holds for it.
+    pub fn admit_own(self: &Arc<Self>) -> Permit {
+        Permit {
+            hub: self.clone(),
+            address: None,
+        }
     }
 }
 
@@ -80,23 +96,24 @@ impl Places {
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut places = lock(&self.hub.admission.0);
-        places.taken -= 1;
-        if let Some(here) = places.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                places.by_address.remove(&self.address);
-            }
-        }
+impl Permit {
+    /// Whether this is a connection of the daemon's own.
+    pub fn is_own(&self) -> bool {
+        self.address.is_none()
     }
 }
 
-fn prefix(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-        v4 @ IpAddr::V4(_) => v4,
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(address) = &self.address else { return };
+        let mut places = lock(&self.hub.admission.0);
+        places.taken -= 1;
+        if let Some(here) = places.by_address.get_mut(address) {
+            *here -= 1;
+            if *here == 0 {
+                places.by_address.remove(address);
+            }
+        }
     }
 }
 
@@ -118,11 +135,7 @@ mod tests {
         );
         let first = hub.admit(a).unwrap();
         let _second = hub.admit(b).unwrap();
-        assert_eq!(
-            hub.admit(a).unwrap_err(),
-            Refusal::TooManyConnections,
-            "one /64"
-        );
+        assert_eq!(hub.admit(a).unwrap_err(), Refusal::PerAddress, "one /64");
         drop(first);
         let _third = hub.admit(a).unwrap();
         let _other = hub.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap();
@@ -142,7 +155,7 @@ mod tests {
         for _ in 0..rate.count {
             drop(hub.admit(a).unwrap());
         }
-        assert_eq!(hub.admit(a).unwrap_err(), Refusal::TooManyConnections);
+        assert_eq!(hub.admit(a).unwrap_err(), Refusal::ConnectRate);
         tokio::time::advance(rate.interval()).await;
         assert!(hub.admit(a).is_ok());
     }

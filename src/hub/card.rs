@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::close::CloseReason;
-use crate::event::SessionId;
+use crate::close::Ending;
+use crate::event::{GapReason, SessionId};
 use crate::mail::{Mailbox, Note};
 use crate::meter::Counter;
 use crate::name::{Nick, RoomName};
@@ -102,6 +102,10 @@ pub struct Card {
     pub lag_ms: AtomicU64,
     /// When it last sent a whole line, in milliseconds after `connected`.
     pub last_line_ms: AtomicU64,
+    /// Messages that it was told it will not hear.
+    pub gap_msgs: Counter,
+    /// Why numbers were missing last: its place among all reasons and 1; 0 is never.
+    last_gap: AtomicU8,
     dialect: AtomicU8,
     state: AtomicU8,
     text: Mutex<CardText>,
@@ -135,6 +139,8 @@ impl Card {
             lag_peak: AtomicU64::new(0),
             lag_ms: AtomicU64::new(0),
             last_line_ms: AtomicU64::new(0),
+            gap_msgs: Counter::default(),
+            last_gap: AtomicU8::new(0),
             dialect: AtomicU8::new(Dialect::None as u8),
             state: AtomicU8::new(SessionState::New as u8),
             text: Mutex::default(),
@@ -184,11 +190,23 @@ impl Card {
         }
     }
 
+    /// Its lane has told it that numbers are missing.
+    pub fn note_gap(&self, reason: GapReason, messages: u64) {
+        self.gap_msgs.add(messages);
+        self.last_gap.store(reason as u8 + 1, Relaxed);
+    }
+
+    /// Why numbers were missing last; none if they never were.
+    pub fn last_gap(&self) -> Option<GapReason> {
+        let place = self.last_gap.load(Relaxed).checked_sub(1)?;
+        GapReason::ALL.get(usize::from(place)).copied()
+    }
+
     /// Asks its lane to end it. `text` is what the client reads in its `bye`.
-    pub fn close(&self, reason: CloseReason, text: Option<Box<str>>) {
+    pub fn close(&self, ending: impl Into<Ending>, text: Option<Box<str>>) {
         self.lane.post(Note::Close {
             session: self.id,
-            reason,
+            ending: ending.into(),
             text,
         });
     }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Card, Dialect, lock};
-use crate::close::CloseReason;
-use crate::event::SessionId;
+use crate::close::Ending;
+use crate::event::{GapReason, SessionId};
 use crate::name::Nick;
 
 /// How many are remembered; older ones are forgotten.
@@ -29,9 +29,9 @@ pub struct Closed {
     /// When it ended, in milliseconds since 1970 UTC.
     pub closed_ms: i64,
     /// Why.
-    pub reason: CloseReason,
-    /// More about it, if there is more.
-    pub detail: Option<Box<str>>,
+    pub ending: Ending,
+    /// What was said about it, if something was.
+    pub text: Option<Box<str>>,
     /// Messages that it sent.
     pub in_msgs: u64,
     /// Messages written to it.
@@ -42,15 +42,14 @@ pub struct Closed {
     pub out_bytes: u64,
     /// The furthest it was ever behind, in messages.
     pub lag_peak: u64,
+    /// Messages that it was told it will not hear.
+    pub gap_msgs: u64,
+    /// Why numbers were missing last, if they ever were.
+    pub last_gap: Option<GapReason>,
 }
 
 impl Closed {
-    pub(super) fn new(
-        card: &Card,
-        closed_ms: i64,
-        reason: CloseReason,
-        detail: Option<Box<str>>,
-    ) -> Self {
+    pub(super) fn new(card: &Card, closed_ms: i64, ending: Ending, text: Option<Box<str>>) -> Self {
         Self {
             id: card.id,
             addr: card.addr,
@@ -58,13 +57,15 @@ impl Closed {
             dialect: card.dialect(),
             connected_ms: card.connected_ms,
             closed_ms,
-            reason,
-            detail,
+            ending,
+            text,
             in_msgs: card.in_msgs.get(),
             out_msgs: card.out_msgs.get(),
             in_bytes: card.in_bytes.get(),
             out_bytes: card.out_bytes.get(),
             lag_peak: card.lag_peak.load(Relaxed),
+            gap_msgs: card.gap_msgs.get(),
+            last_gap: card.last_gap(),
         }
     }
 }

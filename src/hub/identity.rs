@@ -1,12 +1,14 @@
 //! Who a full session is, across connections.
 //!
-//! An identity is a 128-bit secret. It lives while a session holds it and rests for
+//! An identity is a 128-bit secret. Its number is half of the SHA-256 of that: the store keeps the
+//! number with messages, and nobody who reads the store can say whose they are. It lives while a session holds it and rests for
 //! `limits.dedup_age` afterwards; at most twice `limits.clients` are remembered, the longest
 //! resting ones make place.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{Hub, lock};
@@ -18,7 +20,7 @@ use crate::name::Nick;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Its number, for retries.
-    pub id: u64,
+    pub id: u128,
     /// The secret, in 32 hexadecimal digits.
     pub secret: Box<str>,
     /// The session that held it until now.
@@ -30,16 +32,14 @@ pub(super) struct Identities(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    next: u64,
-    by_secret: HashMap<Box<str>, Entry>,
-    by_session: HashMap<SessionId, Box<str>>,
+    by_number: HashMap<u128, Entry>,
+    by_session: HashMap<SessionId, u128>,
     /// When each resting identity began to rest, oldest first; stale entries are skipped.
-    resting: VecDeque<(Instant, Box<str>)>,
+    resting: VecDeque<(Instant, u128)>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    id: u64,
     holder: Option<SessionId>,
     nick: Option<Nick>,
     rests_since: Option<Instant>,
@@ -49,7 +49,7 @@ impl Hub {
     /// The session that holds the identity of this secret, and what it is called.
     pub fn whose(&self, secret: &str) -> Option<(Option<SessionId>, Option<Nick>)> {
         let known = lock(&self.identities.0);
-        let entry = known.by_secret.get(secret)?;
+        let entry = known.by_number.get(&number(secret))?;
         Some((entry.holder, entry.nick.clone()))
     }
 
@@ -63,43 +63,26 @@ impl Hub {
         secret: Option<&str>,
     ) -> Result<Identity, getrandom::Error> {
         let mut known = lock(&self.identities.0);
-        if let Some((secret, entry)) = secret.and_then(|s| known.by_secret.remove_entry(s)) {
-            let identity = Identity {
-                id: entry.id,
-                secret: secret.clone(),
-                replaced: entry.holder.filter(|holder| *holder != session),
-            };
-            if let Some(holder) = identity.replaced {
+        let of_secret = secret.map(|secret| (secret, number(secret)));
+        if let Some((secret, id, entry)) =
+            of_secret.and_then(|(secret, id)| Some((secret, id, known.by_number.remove(&id)?)))
+        {
+            let replaced = entry.holder.filter(|holder| *holder != session);
+            if let Some(holder) = replaced {
                 known.by_session.remove(&holder);
             }
-            known.hold(
-                secret,
-                Entry {
-                    holder: Some(session),
-                    rests_since: None,
-                    ..entry
-                },
-            );
-            return Ok(identity);
+            known.hold(id, session, entry.nick);
+            return Ok(Identity {
+                id,
+                secret: secret.into(),
+                replaced,
+            });
         }
         let mut bits = [0; 16];
         getrandom::fill(&mut bits)?;
-        let secret: Box<str> = bits
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-            .into();
-        known.next += 1;
-        let id = known.next;
-        known.hold(
-            secret.clone(),
-            Entry {
-                id,
-                holder: Some(session),
-                nick: None,
-                rests_since: None,
-            },
-        );
+        let secret: Box<str> = format!("{:032x}", u128::from_be_bytes(bits)).into();
+        let id = number(&secret);
+        known.hold(id, session, None);
         Ok(Identity {
             id,
             secret,
@@ -110,54 +93,77 @@ impl Hub {
     /// Notes what an identity is called.
     pub fn note_nick(&self, session: SessionId, nick: &Nick) {
         let mut known = lock(&self.identities.0);
-        let Some(secret) = known.by_session.get(&session).cloned() else {
+        let Some(id) = known.by_session.get(&session).copied() else {
             return;
         };
-        if let Some(entry) = known.by_secret.get_mut(&secret) {
+        if let Some(entry) = known.by_number.get_mut(&id) {
             entry.nick = Some(nick.clone());
         }
     }
 }
 
+fn number(secret: &str) -> u128 {
+    let digest = Sha256::digest(secret.as_bytes());
+    let half = digest.iter().take(16);
+    half.fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
 impl Identities {
+    /// Identities that a former run of the daemon gave out, the longest resting first.
+    pub(super) fn of_store(rows: impl IntoIterator<Item = (u128, Nick, Instant)>) -> Self {
+        let mut known = Known::default();
+        for (id, nick, since) in rows {
+            let entry = Entry {
+                holder: None,
+                nick: Some(nick),
+                rests_since: Some(since),
+            };
+            known.by_number.insert(id, entry);
+            known.resting.push_back((since, id));
+        }
+        Self(Mutex::new(known))
+    }
+
     pub(super) fn rest(&self, session: SessionId, limits: &Limits) {
         let mut known = lock(&self.0);
         let now = Instant::now();
-        if let Some(secret) = known.by_session.remove(&session)
-            && let Some(entry) = known.by_secret.get_mut(&secret)
+        if let Some(id) = known.by_session.remove(&session)
+            && let Some(entry) = known.by_number.get_mut(&id)
         {
             entry.holder = None;
             entry.rests_since = Some(now);
-            known.resting.push_back((now, secret));
+            known.resting.push_back((now, id));
         }
         let most = limits.clients.saturating_mul(2);
-        while let Some((since, secret)) = known.resting.front() {
-            let (since, secret) = (*since, secret.clone());
-            let full = known.resting.len() > limits.clients || known.by_secret.len() > most;
+        while let Some((since, id)) = known.resting.front().copied() {
+            let full = known.resting.len() > limits.clients || known.by_number.len() > most;
             if now.duration_since(since) < limits.dedup_age && !full {
                 break;
             }
             known.resting.pop_front();
             if known
-                .by_secret
-                .get(&secret)
+                .by_number
+                .get(&id)
                 .is_some_and(|entry| entry.rests_since == Some(since))
             {
-                known.by_secret.remove(&secret);
+                known.by_number.remove(&id);
             }
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        lock(&self.0).by_secret.len()
+        lock(&self.0).by_number.len()
     }
 }
 
 impl Known {
-    fn hold(&mut self, secret: Box<str>, entry: Entry) {
-        if let Some(session) = entry.holder {
-            self.by_session.insert(session, secret.clone());
-        }
-        self.by_secret.insert(secret, entry);
+    fn hold(&mut self, id: u128, session: SessionId, nick: Option<Nick>) {
+        self.by_session.insert(session, id);
+        let entry = Entry {
+            holder: Some(session),
+            nick,
+            rests_since: None,
+        };
+        self.by_number.insert(id, entry);
     }
 }

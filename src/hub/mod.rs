@@ -5,27 +5,33 @@
 //! never while another is taken.
 
 mod admission;
+mod archive;
+mod bans;
 mod card;
 mod closed;
 mod identity;
+mod memory;
 mod nicks;
+mod refusals;
 mod rooms;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
 pub use admission::Permit;
+pub use archive::Past;
 pub use card::{Card, CardText, Dialect, SessionState};
 pub use closed::{CLOSED_KEPT, Closed};
 pub use identity::Identity;
 pub use nicks::Claim;
+pub use refusals::{REFUSALS_KEPT, RefusedConnection, RefusedLine};
 pub use rooms::NoRoom;
 
-use crate::close::CloseReason;
+use crate::close::Ending;
 use crate::event::{Presence, SessionId};
 use crate::limits::Limits;
 use crate::log::{Budget, Log, Room, RoomReport};
@@ -33,6 +39,8 @@ use crate::mail::{Mailbox, Note, Retries};
 use crate::meter::Meter;
 use crate::name::RoomName;
 use crate::phase::Phase;
+use crate::retention::Retention;
+use crate::store::{Opened, StoreError};
 
 /// Milliseconds since 1970 UTC.
 pub type Clock = fn() -> i64;
@@ -46,6 +54,8 @@ pub struct Gauges {
     pub identities: usize,
     /// Retry ids remembered.
     pub dedup_entries: usize,
+    /// `cid`s forgotten before their age, to keep the limit.
+    pub dedup_evictions: u64,
     /// Encoded bytes kept for sessions that are behind.
     pub buffer_bytes: usize,
 }
@@ -67,9 +77,11 @@ pub struct Hub {
     pub default_room: RoomName,
     limits: watch::Sender<Arc<Limits>>,
     phase: watch::Sender<Phase>,
-    cards: Mutex<HashMap<SessionId, Arc<Card>>>,
+    cards: Mutex<FxHashMap<SessionId, Arc<Card>>>,
     emptied: Notify,
     next_session: AtomicU64,
+    /// Nobody is let in, until an operator says otherwise.
+    paused: AtomicBool,
     /// Silent listeners now.
     listeners: AtomicUsize,
     admission: admission::Admission,
@@ -77,6 +89,8 @@ pub struct Hub {
     identities: identity::Identities,
     rooms: rooms::Rooms,
     closed: closed::Ring,
+    refusals: refusals::Refusals,
+    bans: bans::Banned,
     lanes: OnceLock<Vec<Arc<Mailbox>>>,
     /// Lanes that take no more messages.
     draining_lanes: AtomicUsize,
@@ -84,11 +98,57 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub with a log in memory.
+    /// An empty hub with logs in memory.
     pub fn new(name: &str, limits: Limits, default_room: RoomName, clock: Clock) -> Arc<Self> {
         let limits = watch::Sender::new(Arc::new(limits));
-        Arc::new(Self {
-            log: Log::open(limits.subscribe(), clock),
+        let log = Log::open(limits.subscribe(), clock);
+        Arc::new(Self::with_log(log, name, limits, default_room, clock))
+    }
+
+    /// A hub with logs that are kept in a store, and the rooms that are there.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the system gives no threads.
+    pub fn keeping(
+        opened: Opened,
+        retention: Retention,
+        name: &str,
+        limits: Limits,
+        default_room: RoomName,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StoreError> {
+        let limits = watch::Sender::new(Arc::new(limits));
+        let Opened {
+            store,
+            writer,
+            rooms,
+            ..
+        } = opened;
+        let log = Log::keep(
+            (store, writer),
+            &rooms,
+            retention,
+            limits.subscribe(),
+            clock,
+        )?;
+        let mut hub = Self::with_log(log, name, limits, default_room, clock);
+        if let Some(keep) = hub.log.kept().cloned() {
+            hub.remember(&keep.store, &rooms)
+                .map_err(|error| keep.store.advise(error))?;
+        }
+        hub.rooms = rooms::Rooms::resting(rooms);
+        Ok(Arc::new(hub))
+    }
+
+    fn with_log(
+        log: Log,
+        name: &str,
+        limits: watch::Sender<Arc<Limits>>,
+        default_room: RoomName,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            log,
             retries: Arc::default(),
             budget: Arc::default(),
             clock,
@@ -99,16 +159,19 @@ impl Hub {
             cards: Mutex::default(),
             emptied: Notify::new(),
             next_session: AtomicU64::new(1),
+            paused: AtomicBool::new(false),
             listeners: AtomicUsize::new(0),
             admission: admission::Admission::default(),
             nicks: nicks::Nicks::default(),
             identities: identity::Identities::default(),
             rooms: rooms::Rooms::default(),
             closed: closed::Ring::default(),
+            refusals: refusals::Refusals::default(),
+            bans: bans::Banned::default(),
             lanes: OnceLock::new(),
             draining_lanes: AtomicUsize::new(0),
             meters: Mutex::default(),
-        })
+        }
     }
 
     /// The limits in force.
@@ -119,6 +182,13 @@ impl Hub {
     /// Puts other limits in force, for everyone at once. Nobody is closed by this.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.send_replace(Arc::new(limits));
+    }
+
+    /// Keeps so much of the history from now on.
+    pub fn set_retention(&self, retention: Retention) {
+        if let Some(keep) = self.log.kept() {
+            keep.set_retention(retention);
+        }
     }
 
     /// Tells of each change of the limits.
@@ -145,6 +215,16 @@ impl Hub {
             }
             moves
         });
+    }
+
+    /// Lets nobody in, or everybody again. Those who are in stay. True if that was a change.
+    pub fn set_paused(&self, paused: bool) -> bool {
+        self.paused.swap(paused, Ordering::Relaxed) != paused
+    }
+
+    /// Whether nobody is let in.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     /// Names the lanes, once, before the first session.
@@ -196,13 +276,18 @@ impl Hub {
 
     /// A session is ending: its name is free, its identity rests, its end is remembered. It is
     /// listed until its connection is gone ([`Hub::remove`]).
-    pub fn end(&self, card: &Card, reason: CloseReason, detail: Option<Box<str>>) {
+    pub fn end(&self, card: &Card, ending: Ending, text: Option<Box<str>>) {
+        self.end_unlisted(card);
+        self.closed
+            .push(Closed::new(card, (self.clock)(), ending, text));
+    }
+
+    /// The same for a session whose end nobody wants to remember.
+    pub fn end_unlisted(&self, card: &Card) {
         if let Some(nick) = card.text().nick {
             self.nicks.release(&nick, card.id);
         }
         self.identities.rest(card.id, &self.limits());
-        self.closed
-            .push(Closed::new(card, (self.clock)(), reason, detail));
     }
 
     /// The connection of a session that ended is gone.
@@ -288,10 +373,12 @@ impl Hub {
 
     /// Numbers that are read off.
     pub fn gauges(&self) -> Gauges {
+        let (dedup_entries, dedup_evictions) = self.retries.counts();
         Gauges {
             listeners: self.listeners.load(Ordering::Relaxed),
             identities: self.identities.len(),
-            dedup_entries: self.retries.counts().0,
+            dedup_entries,
+            dedup_evictions,
             buffer_bytes: self.budget.used(),
         }
     }

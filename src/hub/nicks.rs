@@ -32,7 +32,7 @@ impl Hub {
     /// name is no conflict.
     ///
     /// # Errors
-    /// `nick_in_use`; then it keeps the one that it had.
+    /// `nick_in_use`, `banned`; then it keeps the one that it had.
     pub fn claim(
         &self,
         nick: &Nick,
@@ -40,31 +40,35 @@ impl Hub {
         session: SessionId,
         claim: Claim,
     ) -> Result<(), ErrorCode> {
-        let mut names = lock(&self.nicks.0);
-        let own = names
-            .find(nick.as_str())
-            .is_some_and(|holder| holder.sessions == [session]);
-        if own {
-            Nicks::release_in(&mut names, previous.unwrap_or(nick), session);
+        if self.bans.refuse_nick(nick, (self.clock)()) {
+            return Err(ErrorCode::Banned);
         }
+        let mut names = lock(&self.nicks.0);
+        let wanted = Holder {
+            sessions: vec![session],
+            claim,
+        };
+        let Err(wanted) = names.insert(nick.as_str(), wanted) else {
+            if let Some(previous) = previous {
+                Nicks::release_in(&mut names, previous, session);
+            }
+            return Ok(());
+        };
         match names.find_mut(nick.as_str()) {
-            None => {
-                // It was not found under the same lock.
-                let _ = names.insert(
-                    nick.as_str(),
-                    Holder {
-                        sessions: vec![session],
-                        claim,
-                    },
-                );
+            Some(holder) if holder.sessions == [session] => {
+                // Its own, perhaps in another spelling.
+                Nicks::release_in(&mut names, previous.unwrap_or(nick), session);
+                // It was the only one that was the same.
+                let _ = names.insert(nick.as_str(), wanted);
+                return Ok(());
             }
             Some(holder) if holder.sessions.contains(&session) => return Ok(()),
             Some(holder) if claim != Claim::Alone && holder.claim == claim => {
                 holder.sessions.push(session);
             }
-            Some(_) => return Err(ErrorCode::NickInUse),
+            _ => return Err(ErrorCode::NickInUse),
         }
-        if let (Some(previous), false) = (previous, own) {
+        if let Some(previous) = previous {
             Nicks::release_in(&mut names, previous, session);
         }
         Ok(())

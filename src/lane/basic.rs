@@ -12,6 +12,8 @@ use crate::wire::{Fields, Flaw};
 impl Lane {
     pub(super) fn basic_line(&mut self, at: usize, line: &[u8], now: Instant) -> Flow {
         if line.is_empty() {
+            // It says nothing, but costs as much as what does.
+            self.spend(at, now);
             return Flow::Done;
         }
         let (username, message) = match Fields::parse(line).and_then(Fields::into_basic) {
@@ -59,9 +61,9 @@ impl Lane {
         let claim = Claim::Shared(seat.card.addr.ip().to_canonical());
         self.hub
             .claim(&nick, seat.nick.as_ref(), seat.card.id, claim)
-            .map_err(|code| Flaw {
-                code,
-                text: format!("the name {nick} is in use; the message was not sent").into(),
+            .map_err(|code| {
+                let flaw = super::hello::not_to_be_had(code, &nick);
+                Flaw::new(code, format!("{}; the message was not sent", flaw.text))
             })?;
         self.rename(at, &nick);
         self.appear(at);

@@ -1,19 +1,27 @@
 //! When to look at which session, and what is found then.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Lane;
 use super::farewell::retry_after_ms;
-use super::seat::SlotWait;
-use crate::close::{CloseReason, Refusal};
+use super::seat::{LastLook, SlotWait};
+use crate::close::{CloseReason, Detail, Refusal};
 use crate::event::SessionId;
 use crate::hub::SessionState;
 use crate::limits::OnLag;
+use crate::meter::Meter;
 use crate::session::{Manner, Verdict};
 use crate::wire::{Reply, Voice, encode_refusal};
+
+/// From the end of somebody's patience to the last look at their socket.
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
+/// A lane looks at its clock at least once a second. If it has not for this long, it stood still.
+const STANDSTILL: Duration = Duration::from_secs(2);
 
 /// At most one time per session. Activity does not move it: whoever is woken looks at its own
 /// timers and sets the next time.
@@ -26,24 +34,62 @@ impl Deadlines {
     }
 }
 
-/// Never, if there is no time.
-pub(super) async fn sleep_until(due: Option<Instant>) {
+/// The time, once it has come. Never, if there is no time.
+pub(super) async fn sleep_until(due: Option<Instant>) -> Instant {
     match due {
-        Some(due) => tokio::time::sleep_until(due).await,
+        Some(due) => {
+            tokio::time::sleep_until(due).await;
+            due
+        }
         None => std::future::pending().await,
     }
 }
 
+/// Looks every so often how late this thread's clock comes: as late comes everything else here.
+pub(super) async fn note_lateness(meter: Arc<Meter>) {
+    const EVERY: Duration = Duration::from_millis(250);
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let due = tick.tick().await;
+        meter.lateness.observe_time(due.elapsed(), 1);
+    }
+}
+
 impl Lane {
-    /// Wakes the sessions whose time has come.
-    pub(super) fn wake_due(&mut self, now: Instant) {
+    /// This thread runs. Time in which it did not (the process was stopped or starved, the machine
+    /// slept) counts for nobody's patience: nobody could be heard, and nobody was asked.
+    pub(super) fn wakes(&mut self, now: Instant) {
+        let missed = now.saturating_duration_since(self.awake);
+        self.awake = now;
+        if missed >= STANDSTILL {
+            self.forgive(missed);
+        }
+    }
+
+    #[cold]
+    fn forgive(&mut self, missed: Duration) {
+        for (_, seat) in self.seats.iter_mut() {
+            seat.timers.forgive(missed);
+            if let Some(since) = &mut seat.output.behind_since {
+                *since += missed;
+            }
+        }
+    }
+
+    /// Wakes the sessions whose time has come, by the clock that went off: later ones have clocks
+    /// of their own.
+    pub(super) fn wake_due(&mut self, clock: Instant) {
         while let Some((due, at)) = self.deadlines.0.first().copied() {
-            if due > now {
+            if due > clock {
                 break;
             }
             self.deadlines.0.pop_first();
             if let Some(seat) = self.seats.get_mut(at) {
                 seat.armed = None;
+                if matches!(seat.last_look, LastLook::Awaited(_)) {
+                    seat.last_look = LastLook::Taken;
+                }
                 seat.wake();
             }
         }
@@ -76,6 +122,9 @@ impl Lane {
         if let Some(closing) = &seat.closing {
             return Some(closing.deadline);
         }
+        if let LastLook::Awaited(look) = seat.last_look {
+            return Some(look);
+        }
         let timers = match seat.timers.judge(now, &self.limits, self.manner(at)) {
             Verdict::Wait(next) => next,
             Verdict::Ping | Verdict::Close(_) => Some(now),
@@ -104,6 +153,7 @@ impl Lane {
         let seat = &self.seats[at];
         seat.input.resume_at.is_some()
             || seat.input.barrier
+            || seat.telling.is_some()
             || matches!(seat.input.slot, SlotWait::Waiting(_))
             || seat.unanswered.len() >= self.limits.unacked
             || seat.output.waiting() >= self.limits.outbox / 2
@@ -114,14 +164,15 @@ impl Lane {
         if self.seats[at].closing.is_some() {
             return;
         }
-        if let Some(reason) = self.seats[at].failed {
-            return self.begin_close(at, reason, None);
+        if let Some(ending) = self.seats[at].failed {
+            return self.begin_close(at, ending, None);
         }
         match self.seats[at]
             .timers
             .judge(now, &self.limits, self.manner(at))
         {
-            Verdict::Close(reason) => return self.begin_close(at, reason, None),
+            Verdict::Close(_) if self.looks_again(at, now) => return,
+            Verdict::Close(ending) => return self.begin_close(at, ending, None),
             Verdict::Ping => {
                 self.seats[at].timers.pinged = Some(now);
                 self.reply(at, &Reply::Ping);
@@ -129,12 +180,19 @@ impl Lane {
             }
             Verdict::Wait(_) => {}
         }
-        self.watch_listener(at, now);
-        if self.seats[at].closing.is_some() {
-            return;
+        if self.is_silent_too_long(at, now) {
+            if self.looks_again(at, now) {
+                return;
+            }
+            self.take_for_listener(at);
+            if self.seats[at].closing.is_some() {
+                return;
+            }
         }
+        self.seats[at].last_look = LastLook::NotDue;
         let seat = &self.seats[at];
-        let answered = seat.unanswered.is_empty() && seat.input.held.is_empty();
+        let answered =
+            seat.unanswered.is_empty() && seat.telling.is_none() && seat.input.held.is_empty();
         if seat.input.eof && answered && !seat.is_blocked() && self.has_heard_last(at) {
             self.begin_close(at, CloseReason::PeerClosed, None);
         } else if self.stopping || self.draining && answered && live && self.has_heard_all(at) {
@@ -142,20 +200,32 @@ impl Lane {
         }
     }
 
-    /// A silent session becomes a listener when its time for a first line is over, if there is room.
-    fn watch_listener(&mut self, at: usize, now: Instant) {
+    /// Whether the session's socket has to be looked at once more before its patience has ended.
+    fn looks_again(&mut self, at: usize, now: Instant) -> bool {
+        if self.seats[at].last_look == LastLook::NotDue {
+            // In place of the clock that is set already: that one may have gone off before.
+            self.disarm(at);
+            self.seats[at].last_look = LastLook::Awaited(now + LAST_LOOK);
+        }
+        self.seats[at].last_look != LastLook::Taken
+    }
+
+    /// Whether a session that has not begun to speak has had its time for a first line.
+    fn is_silent_too_long(&self, at: usize, now: Instant) -> bool {
         let seat = &self.seats[at];
         let is_silent = seat.voice == Voice::Unknown && seat.timers.opening.is_none();
-        if !is_silent || seat.is_listener || now < seat.card.connected + self.limits.hello_timeout {
-            return;
-        }
+        is_silent && !seat.is_listener && now >= seat.card.connected + self.limits.hello_timeout
+    }
+
+    /// A silent session becomes a listener, if there is room.
+    fn take_for_listener(&mut self, at: usize) {
         if self.hub.add_listener() {
             self.seats[at].is_listener = true;
         } else {
             let why = "too many silent listeners";
-            self.begin_silent_close(at, CloseReason::ServerFull, Some(why.into()));
+            self.begin_silent_close(at, Detail::Listeners, Some(why.into()));
             let outbox = &mut self.seats[at].output.outbox;
-            encode_refusal(Refusal::ServerFull, retry_after_ms(), outbox);
+            encode_refusal(Refusal::Listeners, retry_after_ms(), outbox);
         }
     }
 
@@ -190,8 +260,12 @@ impl Lane {
     /// Once a second: how far everybody is behind, and who is too far.
     pub(super) fn sweep(&mut self) {
         let now = Instant::now();
+        self.wakes(now);
         let mut too_far: Vec<SessionId> = Vec::new();
-        for (at, seat) in &self.seats {
+        let mut outbox_bytes = 0;
+        self.seats.note_all();
+        for (at, seat) in self.seats.iter() {
+            outbox_bytes += seat.output.waiting();
             if seat.card.state() != SessionState::Behind {
                 continue;
             }
@@ -205,13 +279,15 @@ impl Lane {
                 too_far.push(seat.id());
             }
         }
+        self.meter.outbox_bytes.set(outbox_bytes as u64);
         for id in too_far {
             if let Some(&at) = self.by_id.get(&id) {
-                self.begin_close(at, CloseReason::SlowConsumer, None);
+                self.begin_close(at, Detail::Lag, None);
                 self.seats[at].wake();
             }
         }
         self.chunks.clear();
+        self.try_pages_again();
         if self.draining {
             self.wake_all();
         }

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::seat::{Seat, SlotWait};
 use super::{Arrival, Conn, Lane};
-use crate::close::{CloseReason, Refusal};
+use crate::close::{CloseReason, Detail, Ending, Refusal};
 use crate::event::Change;
-use crate::hub::SessionState;
+use crate::hub::{RefusedConnection, SessionState};
 use crate::wire::{Reply, encode_refusal};
 
 /// How long a refused connection may take to read why.
@@ -66,11 +66,15 @@ impl Lane {
     ) -> usize {
         let card = self.hub.open(addr, &self.mailbox);
         let id = card.id;
-        let at = self
-            .seats
-            .insert(Seat::new(card, conn, permit, Instant::now()));
+        let is_own = permit.as_ref().is_some_and(super::Permit::is_own);
+        // A ban that came between the door and here: who said it has not seen this session yet.
+        if !is_own && self.hub.is_banned_address(addr.ip()) {
+            card.close(Detail::BannedAddress, None);
+        }
+        let seat = Seat::new(card, permit, Instant::now());
+        let at = self.seats.insert(seat, conn);
         self.by_id.insert(id, at);
-        self.hear_default_room(at);
+        tracing::debug!(event = "client.connected", client = %id, addr = %addr.ip());
         at
     }
 
@@ -80,8 +84,15 @@ impl Lane {
         addr: SocketAddr,
         refusal: Refusal,
     ) -> Option<usize> {
-        self.meter.refused.count(refusal as usize);
-        tracing::debug!(event = "connection.refused", addr = %addr.ip(), reason = %refusal);
+        self.meter.refused.count(refusal.index());
+        self.hub.note_refused_connection(RefusedConnection {
+            time_ms: (self.hub.clock)(),
+            addr: addr.ip(),
+            refusal,
+        });
+        let [reason, detail] = refusal.words();
+        let detail = some(detail);
+        tracing::debug!(event = "connection.refused", addr = %addr.ip(), reason, detail);
         if self.refused == REFUSED {
             return None;
         }
@@ -93,32 +104,38 @@ impl Lane {
             self.mailbox.clone(),
         ));
         let now = Instant::now();
-        let mut seat = Seat::new(card, conn, None, now);
+        let mut seat = Seat::new(card, None, now);
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
         seat.closing = Some(Closing {
             deadline: now + if self.stopping { LAST_LINGER } else { REFUSAL },
             is_half_closed: false,
             refused: true,
         });
-        Some(self.seats.insert(seat))
+        Some(self.seats.insert(seat, conn))
     }
 
     /// The socket failed. Its task ends the session.
     pub(super) fn fail(&mut self, at: usize, error: &io::Error) {
         let seat = &mut self.seats[at];
-        let reason = broken_by(error).unwrap_or(CloseReason::WriteError);
-        seat.failed.get_or_insert(reason);
+        let ending = broken_by(error).unwrap_or(CloseReason::WriteError.into());
+        seat.failed.get_or_insert(ending);
         seat.wake();
     }
 
     /// Begins to end a session. It leaves its rooms and its name at once; a line that is under way
     /// is finished; `bye` is its last line if the server chose the ending.
-    pub(super) fn begin_close(&mut self, at: usize, reason: CloseReason, text: Option<Box<str>>) {
+    pub(super) fn begin_close(
+        &mut self,
+        at: usize,
+        ending: impl Into<Ending>,
+        text: Option<Box<str>>,
+    ) {
         if self.seats[at].closing.is_some() {
             return;
         }
-        let said = text.clone();
-        self.begin_silent_close(at, reason, text);
+        let (ending, said) = (ending.into(), text.clone());
+        let reason = ending.reason();
+        self.begin_silent_close(at, ending, text);
         if reason.is_announced() {
             let text = said.as_deref().unwrap_or(reason.text());
             let retry_after_ms = reason.reconnect().then(retry_after_ms);
@@ -137,20 +154,22 @@ impl Lane {
     pub(super) fn begin_silent_close(
         &mut self,
         at: usize,
-        reason: CloseReason,
-        detail: Option<Box<str>>,
+        ending: impl Into<Ending>,
+        text: Option<Box<str>>,
     ) {
         if self.seats[at].closing.is_some() {
             return;
         }
+        let ending = ending.into();
+        let reason = ending.reason();
         self.finish_line(at);
         let why = match reason {
-            CloseReason::ClientQuit => detail.clone(),
+            CloseReason::ClientQuit => text.clone(),
             _ if reason.is_announced() => Some(reason.text().into()),
             _ => None,
         };
         self.leave_all(at, &Change::Quit(why));
-        self.note_end(at, reason, detail);
+        self.note_end(at, ending, text);
         let seat = &mut self.seats[at];
         if std::mem::take(&mut seat.is_listener) {
             self.hub.remove_listener();
@@ -179,7 +198,7 @@ impl Lane {
 
     /// The time of the daemon is over: nobody gets longer for a farewell.
     pub(super) fn hurry_farewells(&mut self) {
-        for (_, seat) in &mut self.seats {
+        for (_, seat) in self.seats.iter_mut() {
             if let Some(closing) = &mut seat.closing {
                 closing.deadline = Instant::now();
             }
@@ -220,7 +239,7 @@ impl Lane {
                     Poll::Pending
                 };
             }
-            match self.seats[at].conn.poll_shutdown(cx) {
+            match self.seats.conn(at).poll_shutdown(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {}
@@ -245,7 +264,7 @@ impl Lane {
     fn discard_input(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<()> {
         const READS: usize = 8;
         for _ in 0..READS {
-            match self.seats[at].conn.poll_read(cx, &mut self.scratch) {
+            match self.seats.conn(at).poll_read(cx, &mut self.scratch) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(_)) => {}
@@ -274,19 +293,29 @@ impl Lane {
 
     /// Counts and remembers an ending, when it is decided: whoever does not read its farewell is no
     /// less closed.
-    fn note_end(&self, at: usize, reason: CloseReason, detail: Option<Box<str>>) {
+    fn note_end(&self, at: usize, ending: Ending, text: Option<Box<str>>) {
         let card = &self.seats[at].card;
-        self.meter.closed.count(reason as usize);
-        self.hub.end(card, reason, detail);
+        self.meter.closed.count(ending.index());
+        self.meter
+            .lifetime
+            .observe_time(card.connected.elapsed(), 1);
+        if self.seats[at].is_own() {
+            // It says nothing of the people who were here, and would crowd them out.
+            self.hub.end_unlisted(card);
+        } else {
+            self.hub.end(card, ending, text);
+        }
         let (client, addr) = (card.id, card.addr.ip());
+        let [reason, detail] = ending.words();
+        let detail = some(detail);
         let is_ordinary = matches!(
-            reason,
+            ending.reason(),
             CloseReason::ClientQuit | CloseReason::PeerClosed | CloseReason::ServerShutdown
         );
         if is_ordinary {
-            tracing::debug!(event = "client.closed", %client, %addr, %reason);
+            tracing::debug!(event = "client.closed", %client, %addr, reason, detail);
         } else {
-            tracing::info!(event = "client.closed", %client, %addr, %reason);
+            tracing::info!(event = "client.closed", %client, %addr, reason, detail);
         }
     }
 
@@ -310,12 +339,19 @@ impl Lane {
 /// Who broke a connection, where the error tells. The kernel gives up on a peer that acknowledges
 /// nothing for twice `limits.write_stall`: bytes that it holds itself are not seen by the lane's
 /// own clock.
-pub(super) fn broken_by(error: &io::Error) -> Option<CloseReason> {
+pub(super) fn broken_by(error: &io::Error) -> Option<Ending> {
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some(CloseReason::PeerReset),
-        io::ErrorKind::TimedOut => Some(CloseReason::SlowConsumer),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Some(CloseReason::PeerReset.into())
+        }
+        io::ErrorKind::TimedOut => Some(Detail::Unacknowledged.into()),
         _ => None,
     }
+}
+
+/// A log line has no field for what there is not.
+pub(super) fn some(detail: &'static str) -> Option<&'static str> {
+    (!detail.is_empty()).then_some(detail)
 }
 
 /// Clients that come back spread themselves.

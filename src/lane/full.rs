@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Lane;
-use super::hello::{in_use, nick};
+use super::hello::{nick, not_to_be_had};
 use super::input::Flow;
 use super::reply::About;
 use crate::close::CloseReason;
@@ -15,7 +15,7 @@ use crate::hub::Claim;
 use crate::log::Room;
 use crate::meter::Kind;
 use crate::name::{Nick, RoomName};
-use crate::wire::{Fields, Flaw, Reply, Request};
+use crate::wire::{Fields, Flaw, Reply, Request, RoomLine, escaped_len};
 
 /// Names and rooms that one answer holds if the request names no `limit`.
 const PAGE: usize = 100;
@@ -87,7 +87,7 @@ impl Lane {
             Request::Names { room, after, limit } => {
                 let room = self.member_of(at, &room)?;
                 let limit = limit.unwrap_or(PAGE);
-                let (members, more) = self.names_that_fit(&room, after.as_deref(), limit);
+                let (members, more) = self.names_that_fit(&room, after.as_deref(), limit, 0);
                 let names = Reply::Names {
                     room: &room.name,
                     members: &members,
@@ -107,6 +107,22 @@ impl Lane {
                     },
                     about.label,
                 );
+            }
+            Request::History {
+                room,
+                epoch,
+                from,
+                limit,
+            } => {
+                let room = self.member_of(at, &room)?;
+                self.begin_page(at, room, epoch.as_deref(), (from, limit), about.label)?;
+            }
+            Request::Topic { room, topic } => {
+                let room = self.member_of(at, &room)?;
+                match topic {
+                    Some(topic) => self.set_topic(at, &room, &topic, about)?,
+                    None => self.tell_topic(at, &room, about.label),
+                }
             }
             Request::Nick { username } => {
                 let nick = self.change_nick(at, &username)?;
@@ -134,22 +150,26 @@ impl Lane {
         &self,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<(RoomName, usize)>, bool) {
+    ) -> (Vec<RoomLine>, bool) {
         const ROOM: usize = r#"{"room":"","members":18446744073709551615,"topic":""},"#.len();
-        let (mut rooms, mut more) = self.hub.rooms_after(after, limit);
+        let (rooms, more) = self.hub.rooms_after(after, limit);
         let mut left = self.limits.line.saturating_sub(super::reply::ENVELOPE);
-        let fits = rooms
+        let lines: Vec<RoomLine> = rooms
             .iter()
-            .take_while(|(room, _)| {
-                let cost = room.as_str().len() + ROOM;
+            .map(|room| RoomLine {
+                room: room.name.clone(),
+                members: room.members(),
+                topic: room.topic().map_or_else(Box::default, |t| t.text.clone()),
+            })
+            .take_while(|line| {
+                let cost = line.room.as_str().len() + escaped_len(&line.topic) + ROOM;
                 let fits = cost <= left;
                 left = left.saturating_sub(cost);
                 fits
             })
-            .count();
-        more |= fits < rooms.len();
-        rooms.truncate(fits);
-        (rooms, more)
+            .collect();
+        let more = more || lines.len() < rooms.len();
+        (lines, more)
     }
 
     /// The room with this name, if the session is in it.
@@ -170,13 +190,13 @@ impl Lane {
     /// Takes another name.
     ///
     /// # Errors
-    /// `nick_invalid`, `nick_reserved`, `nick_in_use`.
+    /// `nick_invalid`, `nick_reserved`, `nick_in_use`, `banned`.
     pub(super) fn change_nick(&mut self, at: usize, name: &str) -> Result<Nick, Flaw> {
         let nick = nick(name)?;
         let seat = &self.seats[at];
         self.hub
             .claim(&nick, seat.nick.as_ref(), seat.card.id, Claim::Alone)
-            .map_err(|code| in_use(code, &nick))?;
+            .map_err(|code| not_to_be_had(code, &nick))?;
         if seat.nick.as_ref() != Some(&nick) {
             self.rename(at, &nick);
         }

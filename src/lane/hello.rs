@@ -100,6 +100,13 @@ impl Lane {
             .as_deref()
             .and_then(|secret| self.hub.whose(secret));
         let (holder, held) = known.unwrap_or((None, None));
+        // Whoever was banned under their name does not come back under another with their secret.
+        if held
+            .as_ref()
+            .is_some_and(|nick| self.hub.is_banned_nick(nick))
+        {
+            return Err(Flaw::new(ErrorCode::Banned, "this identity is banned"));
+        }
         let Some(name) = wanted.clone().or(held) else {
             return self.guest(at);
         };
@@ -109,7 +116,7 @@ impl Lane {
         match self.hub.claim(&name, None, session, Claim::Alone) {
             Ok(()) => Ok(name),
             Err(_) if wanted.is_none() => self.guest(at),
-            Err(code) => Err(in_use(code, &name)),
+            Err(code) => Err(not_to_be_had(code, &name)),
         }
     }
 
@@ -120,17 +127,18 @@ impl Lane {
         // Nobody can take a guest's name, and session ids never repeat.
         self.hub
             .claim(&nick, self.seats[at].nick.as_ref(), session, Claim::Alone)
-            .map_err(|code| in_use(code, &nick))?;
+            .map_err(|code| not_to_be_had(code, &nick))?;
         Ok(nick)
     }
 }
 
-/// Somebody else has the name.
-pub(super) fn in_use(code: ErrorCode, nick: &Nick) -> Flaw {
-    Flaw {
-        code,
-        text: format!("the name {nick} is in use").into(),
-    }
+/// Why a name cannot be had: somebody else has it, or it is banned.
+pub(super) fn not_to_be_had(code: ErrorCode, nick: &Nick) -> Flaw {
+    let why = match code {
+        ErrorCode::Banned => "is banned",
+        _ => "is in use",
+    };
+    Flaw::new(code, format!("the name {nick} {why}"))
 }
 
 /// Checks a name.

@@ -9,8 +9,8 @@ use super::farewell::broken_by;
 use super::reply::About;
 use super::seat::SlotWait;
 use super::{Lane, READ};
-use crate::close::CloseReason;
-use crate::fault::ErrorCode;
+use crate::close::{CloseReason, Detail};
+use crate::fault::{self, ErrorCode};
 use crate::hub::{Dialect, SessionState};
 use crate::log::{Log, Slot};
 use crate::wire::{
@@ -19,6 +19,8 @@ use crate::wire::{
 
 /// Lines of one session that are carried out before others get their turn.
 const LINES: usize = 32;
+/// Reads of one session before others get their turn, for those whose lines do not end.
+const READS: usize = 8;
 
 /// What follows from a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +35,9 @@ impl Lane {
     /// Reads and carries out what a session sends, as far as it may be read now. True if it stopped
     /// because it may not: then nothing wakes the session when more comes.
     pub(super) fn listen(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut lines = LINES;
+        let (mut lines, mut reads) = (LINES, READS);
         while self.may_read(at, cx, now) {
-            if lines == 0 {
+            if lines == 0 || reads == 0 {
                 cx.waker().wake_by_ref();
                 return false;
             }
@@ -52,14 +54,15 @@ impl Lane {
                 // The session that had it last panicked.
                 scratch = vec![0; READ];
             }
-            let read = self.seats[at].conn.poll_read(cx, &mut scratch);
+            let read = self.seats.conn(at).poll_read(cx, &mut scratch);
+            reads -= 1;
             let waits = read.is_pending();
             match read {
                 Poll::Ready(Ok(0)) => self.end_of_input(at),
                 Poll::Ready(Ok(count)) => self.take(at, &mut scratch[..count], &mut lines, now),
                 Poll::Ready(Err(error)) => {
-                    let reason = broken_by(&error).unwrap_or(CloseReason::ReadError);
-                    self.seats[at].failed.get_or_insert(reason);
+                    let ending = broken_by(&error).unwrap_or(CloseReason::ReadError.into());
+                    self.seats[at].failed.get_or_insert(ending);
                 }
                 Poll::Pending => {}
             }
@@ -117,6 +120,9 @@ impl Lane {
             return false;
         }
         input.barrier = false;
+        if seat.telling.is_some() {
+            return false;
+        }
         // Half of the outbox is for what others have to say.
         seat.output.waiting() < self.limits.outbox / 2
     }
@@ -156,11 +162,16 @@ impl Lane {
                 Some(Frame::TooLong { first }) => {
                     frames += usize::from(first);
                     self.too_long(at, first, limit);
+                    self.note_refusal(at, &[]);
                 }
                 Some(Frame::Line(line)) => {
                     frames += 1;
                     *lines -= 1;
-                    if self.line(at, line, now) == Flow::Hold {
+                    let flow = self.line(at, line, now);
+                    if self.refusal.is_some() {
+                        self.note_refusal(at, line);
+                    }
+                    if flow == Flow::Hold {
                         held.extend_from_slice(line);
                         held.push(b'\n');
                         break;
@@ -188,6 +199,7 @@ impl Lane {
         seat.closing.is_none()
             && seat.input.resume_at.is_none()
             && seat.unanswered.len() < self.limits.unacked
+            && seat.telling.is_none()
             && seat.output.waiting() < self.limits.outbox / 2
     }
 
@@ -202,9 +214,9 @@ impl Lane {
 
     fn too_long(&mut self, at: usize, first: bool, limit: usize) {
         if self.seats[at].voice == Voice::Unknown {
-            self.meter.rejected.count(ErrorCode::LineTooLong as usize);
+            self.reject(at, fault::Detail::FirstLine.into());
             let text = "the first line is too long";
-            return self.begin_close(at, CloseReason::ProtocolError, Some(text.into()));
+            return self.begin_close(at, Detail::FirstLine, Some(text.into()));
         }
         let flaw = Flaw::new(ErrorCode::LineTooLong, "the line is too long");
         if first {
@@ -218,7 +230,7 @@ impl Lane {
             );
         } else {
             // It was told; that it goes on and on only counts.
-            self.meter.rejected.count(flaw.code as usize);
+            self.reject(at, fault::Detail::Endless.into());
             self.count_fault(at);
         }
     }
@@ -242,9 +254,15 @@ impl Lane {
 
     /// Carries out one line.
     fn line(&mut self, at: usize, line: &[u8], now: Instant) -> Flow {
+        #[cfg(feature = "test-faults")]
+        self.meet_fault(at);
         let seat = &mut self.seats[at];
         seat.timers.heard = now;
         seat.timers.pinged = None;
+        if seat.trace.is_some() {
+            self.show_line_in(at, line);
+        }
+        let seat = &mut self.seats[at];
         let since = now.duration_since(seat.card.connected);
         let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         seat.card
@@ -262,6 +280,8 @@ impl Lane {
         match open(line) {
             Opening::Full(fields) => return self.open_full(at, fields),
             Opening::Basic(_) => {
+                // It goes on hearing the room that it has listened to.
+                self.hear_in_silence(at);
                 self.speak(at, Voice::Basic, Dialect::Basic);
                 return self.basic_line(at, line, now);
             }
@@ -270,7 +290,7 @@ impl Lane {
             Opening::HelloRequired => {
                 let text = "the first object must be a hello, or have `username` and `message`";
                 self.refuse(at, ErrorCode::HelloRequired, text, About::default());
-                self.begin_close(at, CloseReason::ProtocolError, Some(text.into()));
+                self.begin_close(at, Detail::HelloRequired, Some(text.into()));
             }
             Opening::Foreign(protocol) => self.foreign(at, protocol),
         }
@@ -278,9 +298,8 @@ impl Lane {
     }
 
     /// Another protocol: nothing of it is interpreted, and nothing is said to it.
-    fn foreign(&mut self, at: usize, protocol: &'static str) {
-        let text = format!("not the chat protocol but {protocol}");
-        self.begin_silent_close(at, CloseReason::ProtocolError, Some(text.into()));
+    fn foreign(&mut self, at: usize, protocol: Detail) {
+        self.begin_silent_close(at, protocol, None);
     }
 
     /// The session has shown how it speaks.
@@ -290,6 +309,8 @@ impl Lane {
         seat.timers.opening = None;
         seat.card.set_dialect(dialect);
         seat.card.set_state(SessionState::Live);
+        let took = seat.card.connected.elapsed();
+        self.meter.handshake.observe_time(took, 1);
         if std::mem::take(&mut seat.is_listener) {
             self.hub.remove_listener();
         }
@@ -306,7 +327,7 @@ impl Lane {
             && let Some(slots) = self.hub.log.slots()
         {
             self.meter.busy_waits.add(1);
-            input.slot = SlotWait::Waiting(PollSemaphore::new(slots.clone()));
+            input.slot = SlotWait::Waiting(Box::new(PollSemaphore::new(slots.clone())));
         }
         slot
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::Lane;
-use super::seat::Membership;
+use super::seat::{Membership, Replay};
+use crate::close::Detail;
 use crate::event::{Change, GapReason, Presence, Seq};
 use crate::fault::ErrorCode;
 use crate::hub::NoRoom;
 use crate::log::Room;
 use crate::name::{Nick, RoomName};
-use crate::wire::{Cursor, Flaw, Profile, Reply};
+use crate::wire::{Cursor, Flaw, Profile, Reply, Voice};
 
 /// What a session is told when it comes into a room.
 #[derive(Debug)]
@@ -22,8 +23,13 @@ pub(super) struct Entered {
 }
 
 impl Lane {
-    /// A connection that has said nothing hears the default room, and stands in no roster.
-    pub(super) fn hear_default_room(&mut self, at: usize) {
+    /// A connection that has said nothing hears the default room, and stands in no roster. Most say
+    /// who they are at once, and never come here.
+    pub(super) fn hear_in_silence(&mut self, at: usize) {
+        let seat = &self.seats[at];
+        if seat.voice != Voice::Unknown || !seat.memberships.is_empty() || seat.closing.is_some() {
+            return;
+        }
         let name = self.hub.default_room.clone();
         if let Ok(room) = self.hub.enter_room(&name) {
             self.enter(at, room, false, None);
@@ -63,6 +69,10 @@ impl Lane {
         }
         let room = self.hub.enter_room(&name).map_err(|no| match no {
             NoRoom::TooMany => Flaw::new(ErrorCode::TooManyRooms, "there are too many rooms"),
+            NoRoom::Reserved => Flaw::new(
+                ErrorCode::StoreUnavailable,
+                "the room is being brought in from elsewhere; try again",
+            ),
             NoRoom::NoRandomness => {
                 Flaw::new(ErrorCode::StoreUnavailable, "the room cannot be made now")
             }
@@ -81,24 +91,42 @@ impl Lane {
         let (member, head) = self.add_member(at, &room, Profile::Basic);
         let reach = room.reach();
         let place = since.map(|since| self.place(&room, since, head));
-        self.seats[at].memberships.push(Membership {
-            room: room.clone(),
-            member,
-            on_roster,
-            replaying: place.is_some(),
-            joined_at: head,
-        });
-        self.refresh_profiles(at);
         let epoch_changed = place == Some(Place::Elsewhere);
         let cursor = match place {
             None => head,
             Some(Place::At(seq)) => seq,
             Some(Place::Elsewhere) => reach.first.min(head + 1) - 1,
         };
+        self.meter.replays_asked.add(head - cursor);
+        let replay = place.map(|place| Replay {
+            from: cursor,
+            gapped: 0,
+            floor: self.replay_floor(place, head),
+        });
+        let memberships = &mut self.seats[at].memberships;
+        if memberships.is_empty() {
+            // Most are in one room for life.
+            memberships.reserve_exact(1);
+        }
+        memberships.push(Membership {
+            room: room.clone(),
+            member,
+            on_roster,
+            replay,
+            joined_at: head,
+        });
+        self.refresh_profiles(at);
         self.set_cursor(at, room.id, cursor);
+        self.seats[at].output.is_behind |= cursor < head;
         let seat = &self.seats[at];
         let name = room.name.clone();
-        seat.card.edit(|text| text.rooms.push(name));
+        tracing::debug!(event = "room.entered", client = %seat.card.id, room = %name);
+        seat.card.edit(|text| {
+            if text.rooms.is_empty() {
+                text.rooms.reserve_exact(1);
+            }
+            text.rooms.push(name);
+        });
         if let (true, Some(nick)) = (on_roster, seat.nick.clone()) {
             self.come(at, &room, &nick);
         }
@@ -107,6 +135,14 @@ impl Lane {
             head,
             first: reach.first,
             epoch_changed,
+        }
+    }
+
+    /// Who comes from another life of the numbering is not given all of this one.
+    fn replay_floor(&self, place: Place, head: Seq) -> Seq {
+        match place {
+            Place::At(_) => 0,
+            Place::Elsewhere => (head + 1).saturating_sub(self.limits.recent_messages as u64),
         }
     }
 
@@ -125,6 +161,7 @@ impl Lane {
     pub(super) fn tell_joined(&mut self, at: usize, entered: &Entered, label: Option<&str>) {
         let room = &entered.room;
         let members_total = room.members();
+        let topic = room.topic();
         let members = self
             .roster_that_fits(room)
             .filter(|members| members.len() == members_total);
@@ -133,13 +170,14 @@ impl Lane {
             epoch: &room.epoch,
             seq: entered.head,
             first: entered.first,
+            topic: topic.as_ref().map_or("", |topic| &topic.text),
             members_total,
             members: members.as_deref(),
         };
         self.reply_to(at, &joined, label);
         if entered.epoch_changed {
             let reason = GapReason::EpochChanged;
-            self.meter.gaps.count(reason as usize);
+            self.tell_of_gap(at, &room.name, reason, 0);
             let (room, epoch) = (&room.name, &room.epoch);
             self.reply(
                 at,
@@ -156,11 +194,15 @@ impl Lane {
 
     /// Takes a session out of a room.
     pub(super) fn leave(&mut self, at: usize, room: u64, change: &Change) {
-        let memberships = &mut self.seats[at].memberships;
-        let Some(index) = memberships.iter().position(|m| m.room.id == room) else {
+        let Some(index) = self.seats[at]
+            .memberships
+            .iter()
+            .position(|m| m.room.id == room)
+        else {
             return;
         };
-        let membership = memberships.remove(index);
+        self.close_account(at, index);
+        let membership = self.seats[at].memberships.remove(index);
         self.remove_member(room, membership.member);
         let seat = &mut self.seats[at];
         if let Some(slice) = seat
@@ -176,6 +218,7 @@ impl Lane {
             seat.current = seat.memberships.last().map(|membership| membership.room.id);
         }
         let name = membership.room.name.clone();
+        tracing::debug!(event = "room.left", client = %seat.card.id, room = %name);
         seat.card
             .edit(|text| text.rooms.retain(|room| *room != name));
         if let (true, Some(nick)) = (membership.on_roster, seat.nick.clone()) {
@@ -199,6 +242,11 @@ impl Lane {
         let previous = seat.nick.replace(nick.clone());
         let known = nick.clone();
         seat.card.edit(|text| text.nick = Some(known));
+        tracing::debug!(event = "client.named", client = %seat.card.id, username = %nick);
+        // A ban that came since the name was claimed: who said it has not seen it here yet.
+        if self.hub.is_banned_nick(nick) {
+            seat.card.close(Detail::BannedNick, None);
+        }
         if seat.identity.is_some() {
             self.hub.note_nick(seat.card.id, nick);
         }
@@ -263,6 +311,9 @@ impl Lane {
     /// The room with this name, if the session is in it.
     pub(super) fn own_room(&self, at: usize, name: &str) -> Option<Arc<Room>> {
         let memberships = &self.seats[at].memberships;
+        if memberships.is_empty() {
+            return None;
+        }
         if let Some(found) = memberships.iter().find(|m| m.room.name.as_str() == name) {
             return Some(found.room.clone());
         }

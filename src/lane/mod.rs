@@ -18,36 +18,45 @@
 //! lane's own task ends the process.
 
 mod basic;
+mod books;
 mod chunk;
 mod clocks;
 mod conn;
 mod farewell;
 mod full;
 mod hello;
+mod history;
 mod input;
 mod member;
 mod notes;
+mod onlook;
+mod pages;
 mod pump;
+mod refused;
 mod reply;
 mod room;
+#[cfg(feature = "test-faults")]
+mod sabotaged;
 mod say;
 mod seat;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod text;
+mod topic;
 mod turn;
 mod write;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use slab::Slab;
+use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
+use tokio_util::task::AbortOnDropHandle;
 
 use conn::Conn;
 pub use conn::Peer;
@@ -74,27 +83,37 @@ pub struct Arrival {
 /// What one worker thread keeps.
 #[derive(Debug)]
 pub struct Lane {
+    /// Among the lanes, from 0.
+    number: usize,
     hub: Arc<Hub>,
     meter: Arc<Meter>,
     mailbox: Arc<Mailbox>,
     limits: Arc<Limits>,
-    seats: Slab<seat::Seat>,
-    by_id: HashMap<SessionId, usize>,
-    rooms: HashMap<u64, room::LaneRoom>,
+    seats: seats::Seats,
+    /// The numbers are ours: nobody can choose them so that they collide.
+    by_id: FxHashMap<SessionId, usize>,
+    rooms: FxHashMap<u64, room::LaneRoom>,
     chunks: chunk::Chunks,
+    pages: pages::Pages,
     deadlines: clocks::Deadlines,
     /// Wakes the lane's own task when an earlier deadline was set.
     rearmed: Rc<Notify>,
+    /// When this thread was last seen to run.
+    awake: Instant,
     /// What is read goes here first; only what is left unfinished is kept.
     scratch: Vec<u8>,
     /// Counts hand-outs, so that authors can be marked without being unmarked.
     turn: u64,
     /// Messages since one was timed.
     untimed: u32,
+    /// Sessions whose answers wait for the next turn.
+    with_turn: Vec<usize>,
     draining: bool,
     stopping: bool,
     /// Connections that are only told that they are refused.
     refused: usize,
+    /// What was refused of the line that is being carried out.
+    refusal: Option<refused::Refusal>,
 }
 
 type SharedLane = Rc<RefCell<Lane>>;
@@ -108,6 +127,8 @@ pub const ARRIVALS: usize = 256;
 /// Everything that one lane needs.
 #[derive(Debug)]
 pub struct Start {
+    /// Which of the lanes this is, from 0.
+    pub number: usize,
     /// Who is here.
     pub hub: Arc<Hub>,
     /// How others reach this lane's sessions.
@@ -129,6 +150,7 @@ pub async fn run(start: Start) {
 
 async fn serve(start: Start) {
     let Start {
+        number,
         hub,
         mailbox,
         mut handouts,
@@ -138,10 +160,13 @@ async fn serve(start: Start) {
     let mut limit_changes = hub.limit_changes();
     let rearmed = Rc::new(Notify::new());
     let lane = Rc::new(RefCell::new(Lane::new(
+        number,
         hub,
         mailbox.clone(),
         rearmed.clone(),
     )));
+    let lateness = tokio::task::spawn_local(clocks::note_lateness(lane.borrow().meter.clone()));
+    let _lateness = AbortOnDropHandle::new(lateness);
     // The daemon may have begun to drain before this lane began.
     let phase = *phases.borrow_and_update();
     lane.borrow_mut().take_phase(phase);
@@ -158,7 +183,7 @@ async fn serve(start: Start) {
             },
             () = mailbox.arrived() => lane.borrow_mut().read_notes(),
             Some(arrival) = arrivals.recv() => open(&lane, arrival),
-            () = clocks::sleep_until(due) => lane.borrow_mut().wake_due(Instant::now()),
+            clock = clocks::sleep_until(due) => lane.borrow_mut().wake_due(clock),
             () = rearmed.notified() => {}
             Ok(()) = limit_changes.changed() => {
                 let limits = limit_changes.borrow_and_update().clone();
@@ -170,10 +195,15 @@ async fn serve(start: Start) {
             }
             _ = second.tick() => lane.borrow_mut().sweep(),
         }
-        {
+        let is_empty = {
             let lane = lane.borrow();
-            if lane.stopping && lane.seats.is_empty() {
-                return;
+            lane.stopping && lane.seats.is_empty()
+        };
+        if is_empty {
+            // Who was let in by the door and has not got here yet is told why it ends.
+            match arrivals.try_recv() {
+                Ok(arrival) => open(&lane, arrival),
+                Err(_) => return,
             }
         }
         // Batches may come as fast as they are handed out: sessions, sockets and clocks of this
@@ -218,35 +248,42 @@ impl Drop for Ending<'_> {
 }
 
 impl Lane {
-    fn new(hub: Arc<Hub>, mailbox: Arc<Mailbox>, rearmed: Rc<Notify>) -> Self {
+    fn new(number: usize, hub: Arc<Hub>, mailbox: Arc<Mailbox>, rearmed: Rc<Notify>) -> Self {
         Self {
+            number,
             meter: hub.meter(),
             limits: hub.limits(),
             draining: false,
             stopping: false,
             hub,
             mailbox,
-            seats: Slab::new(),
-            by_id: HashMap::new(),
-            rooms: HashMap::new(),
+            seats: seats::Seats::default(),
+            by_id: FxHashMap::default(),
+            rooms: FxHashMap::default(),
             chunks: chunk::Chunks::default(),
+            pages: pages::Pages::default(),
             deadlines: clocks::Deadlines::default(),
             rearmed,
+            awake: Instant::now(),
             scratch: vec![0; READ],
             turn: 0,
             untimed: 0,
+            with_turn: Vec::new(),
             refused: 0,
+            refusal: None,
         }
     }
 
     /// One step of a session: read, answer, write, judge. Ready when it has ended.
     fn poll(&mut self, at: usize, cx: &mut Context<'_>) -> Poll<()> {
         let now = Instant::now();
+        self.wakes(now);
         self.remember(at, cx);
         if self.seats[at].closing.is_none() {
             let stopped = self.listen(at, cx, now);
+            self.hear_in_silence(at);
             self.answer(at);
-            let live = self.pump(at, cx, now);
+            let live = !self.goes_with_turn(at) && self.pump(at, cx, now);
             if stopped {
                 self.go_on(at);
             }
@@ -256,6 +293,7 @@ impl Lane {
             return Poll::Ready(());
         }
         self.arm(at, now);
+        self.seats.settle(at);
         Poll::Pending
     }
 
@@ -288,7 +326,7 @@ impl Lane {
     }
 
     fn wake_all(&self) {
-        for (_, seat) in &self.seats {
+        for (_, seat) in self.seats.iter() {
             seat.wake();
         }
     }

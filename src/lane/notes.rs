@@ -22,17 +22,24 @@ impl Lane {
                     self.resolve(session, ticket, outcome);
                 }
                 Note::Private(private) => self.take_private(*private),
+                Note::Page { room, chunk, page } => self.take_page(room, chunk, page),
+                Note::Past { session, page } => self.take_past(session, page),
                 Note::LogsAreFinal => self.wake_all(),
+                Note::Stand(reply) => {
+                    // Who asked may have lost patience.
+                    let _ = reply.send(self.all_stand());
+                }
                 Note::Close {
                     session,
-                    reason,
+                    ending,
                     text,
                 } => {
                     if let Some(&at) = self.by_id.get(&session) {
-                        self.begin_close(at, reason, text);
+                        self.begin_close(at, ending, text);
                         self.seats[at].wake();
                     }
                 }
+                Note::Trace { session, trace } => self.look_on(session, trace),
                 Note::Notice { text, room } => self.notice(&text, room.as_ref()),
             }
         }
@@ -108,7 +115,7 @@ impl Lane {
     /// An operator speaks. Who has no room for it in the outbox does not hear it.
     fn notice(&mut self, text: &str, room: Option<&RoomName>) {
         let limit = self.limits.outbox;
-        for (_, seat) in &mut self.seats {
+        for (_, seat) in self.seats.iter_mut() {
             if seat.closing.is_some() || seat.output.waiting() + text.len() > limit {
                 continue;
             }

@@ -7,14 +7,16 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::Lane;
+use super::chunk::ReadOn;
 use super::seat::{Membership, Seat, Slice};
 use super::write::{Skip, Written, write_slice};
-use crate::close::CloseReason;
+use crate::close::Detail;
 use crate::event::{GapReason, Seq};
 use crate::hub::SessionState;
 use crate::limits::OnLag;
 use crate::log::Room;
 use crate::meter::Meter;
+use crate::name::RoomName;
 use crate::wire::Reply;
 
 /// Chunks that one session reads on with before others get their turn.
@@ -24,11 +26,13 @@ const PROGRESS: usize = 4096;
 
 /// What is left to do for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Everything is written and it is live everywhere.
     Nothing,
     /// Its socket takes no more.
     Blocked,
+    /// What it reads next comes from the store, and then it is woken.
+    Reading,
     /// It has been served enough for now.
     More,
 }
@@ -54,6 +58,10 @@ impl Lane {
             }
             Next::Blocked => {
                 seat.timers.stalled.get_or_insert(now);
+                seat.output.behind_since.get_or_insert(now);
+            }
+            Next::Reading => {
+                seat.timers.stalled = None;
                 seat.output.behind_since.get_or_insert(now);
             }
             Next::More => {
@@ -90,36 +98,86 @@ impl Lane {
             if self.seats[at].closing.is_some() {
                 return Ok(Next::Nothing);
             }
-            let Some(room) = self.room_behind(at) else {
-                if self.reset_roster(at) {
-                    continue;
-                }
-                return Ok(Next::Nothing);
-            };
-            if chunks == CHUNKS {
+            let seat = &self.seats[at];
+            let (is_told, is_behind) = (seat.telling.is_some(), seat.output.is_behind);
+            if chunks == CHUNKS && (is_told || is_behind) {
                 return Ok(Next::More);
             }
             chunks += 1;
-            self.read_on(at, &room, now);
+            // A page and the rooms are served in turn.
+            let page_first = !self.seats[at].output.told_last;
+            let mut next = Next::Nothing;
+            for is_page in [page_first, !page_first] {
+                let found = if is_page {
+                    self.tell_on(at)
+                } else {
+                    self.catch_up(at, now)
+                };
+                if found == Next::More {
+                    self.seats[at].output.told_last = is_page;
+                    next = found;
+                    break;
+                }
+                if found == Next::Reading {
+                    next = found;
+                }
+            }
+            if next != Next::More {
+                return Ok(next);
+            }
         }
     }
 
+    /// Prepares what comes next for a session that is behind.
+    fn catch_up(&mut self, at: usize, now: Instant) -> Next {
+        if !self.seats[at].output.is_behind {
+            return Next::Nothing;
+        }
+        if let Some(room) = self.room_behind(at) {
+            return self.read_on(at, &room, now);
+        }
+        let is_reset = self.reset_room(at);
+        self.seats[at].output.is_behind = is_reset;
+        if is_reset { Next::More } else { Next::Nothing }
+    }
+
     fn write_slice(&mut self, at: usize, now: Instant) -> io::Result<Next> {
-        let seat = &mut self.seats[at];
+        let (seat, conn) = self.seats.with_conn(at);
         let Some(slice) = &mut seat.output.slice else {
             return Ok(Next::Nothing);
         };
         let Some(waker) = &seat.waker else {
             return Ok(Next::Blocked);
         };
-        let written = write_slice(&mut seat.conn, waker, slice)?;
-        let replayed = slice.replayed;
+        let from = slice.at;
+        let written = match write_slice(conn, waker, slice) {
+            Ok(written) => written,
+            Err(error) => {
+                // What went out before the error was not counted: the session is gone, and all of
+                // it goes with it.
+                slice.at = from;
+                return Err(error);
+            }
+        };
+        let (replayed, has_left) = (slice.replayed, slice.room.is_none());
+        let shown = seat
+            .trace
+            .is_some()
+            .then(|| (slice.encoded.clone(), (from, slice.at), slice.skip));
+        if let Some((encoded, went, skip)) = shown {
+            seat.show_encoded((self.hub.clock)(), &encoded, went, skip);
+        }
         if written.done {
             seat.output.slice = None;
         }
-        Self::count(&self.meter, seat, &written, replayed);
-        seat.progressed(written.bytes, now);
-        Ok(if written.done {
+        let counted = if has_left {
+            written.after_leaving()
+        } else {
+            written
+        };
+        Self::count(&self.meter, seat, &counted, replayed);
+        seat.progressed(counted.bytes, now);
+        Ok(if counted.done {
             Next::Nothing
         } else {
             Next::Blocked
@@ -127,17 +185,24 @@ impl Lane {
     }
 
     fn write_outbox(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> io::Result<Next> {
-        let seat = &mut self.seats[at];
+        let (seat, conn) = self.seats.with_conn(at);
+        seat.output.goes_with_turn = false;
         while seat.output.waiting() > 0 {
             let bytes = &seat.output.outbox[seat.output.sent..];
-            match seat.conn.poll_write(cx, bytes) {
+            match conn.poll_write(cx, bytes) {
                 Poll::Pending => return Ok(Next::Blocked),
                 Poll::Ready(count) => {
                     let count = count?;
                     if count == 0 {
                         return Err(io::ErrorKind::WriteZero.into());
                     }
+                    let from = seat.output.sent;
                     seat.output.sent += count;
+                    if seat.trace.is_some() {
+                        let outbox = std::mem::take(&mut seat.output.outbox);
+                        seat.show_bytes((self.hub.clock)(), &outbox, from, from + count);
+                        seat.output.outbox = outbox;
+                    }
                     self.meter.socket_writes.add(1);
                     self.meter.bytes_out.add(count as u64);
                     seat.card.out_bytes.add(count as u64);
@@ -145,9 +210,7 @@ impl Lane {
                 }
             }
         }
-        // An idle session owns no buffer.
-        seat.output.outbox = Vec::new();
-        seat.output.sent = 0;
+        seat.output.clear();
         Ok(Next::Nothing)
     }
 
@@ -171,25 +234,31 @@ impl Lane {
     }
 
     /// Prepares the next bytes of a room for a session that is behind there: a gap, or a chunk of
-    /// the log that all who are at the same place share.
-    fn read_on(&mut self, at: usize, room: &Arc<Room>, now: Instant) {
+    /// the log that all who are at the same place share. [`Next::Reading`] if it has to be waited for.
+    pub(super) fn read_on(&mut self, at: usize, room: &Arc<Room>, now: Instant) -> Next {
         self.end_replay(at, room.id);
         let Some((cursor, replaying)) = self.standing(at, room.id) else {
-            return;
+            return Next::More;
         };
         let floor = self.floor(at, room, now);
         if floor > cursor + 1 {
             self.gap(at, room, cursor, floor - 1, replaying);
-            return;
+            return Next::More;
         }
         let seat = &mut self.seats[at];
         let profile = seat.profile();
-        let chunk = self.chunks.read(room, profile, cursor, &self.hub.budget);
+        let chunk = match self.chunks.read(room, profile, cursor, &self.hub.budget) {
+            ReadOn::With(chunk) => chunk,
+            ReadOn::Wait(chunk) => {
+                self.wait_for_page(at, room, chunk);
+                return Next::Reading;
+            }
+        };
         if chunk.last <= cursor {
-            return;
+            return Next::More;
         }
         let start = chunk.after(cursor);
-        seat.output.slice = Some(Slice {
+        seat.output.slice = Some(Box::new(Slice {
             room: Some(room.id),
             at: start,
             skip: Some(Skip {
@@ -198,14 +267,17 @@ impl Lane {
             }),
             replayed: true,
             encoded: chunk.clone(),
-        });
+        }));
         self.set_cursor(at, room.id, chunk.last);
+        #[cfg(feature = "test-faults")]
+        self.catch_up_twice(at, room.id, chunk.last);
+        Next::More
     }
 
     /// Where a session stands in a room, and whether it is still reading what it asked for at `join`.
     fn standing(&mut self, at: usize, room: u64) -> Option<(Seq, bool)> {
         let membership = self.seats[at].membership(room)?;
-        let (index, replaying) = (membership.member, membership.replaying);
+        let (index, replaying) = (membership.member, membership.replay.is_some());
         Some((self.member(room, index)?.cursor, replaying))
     }
 
@@ -214,19 +286,16 @@ impl Lane {
         let Some(membership) = self.seats[at].membership(room) else {
             return;
         };
-        if !membership.replaying || self.is_replaying(at, membership) {
+        if membership.replay.is_none() || self.is_replaying(at, membership) {
             return;
         }
-        let seat = &mut self.seats[at];
-        seat.output.behind_since = None;
-        if let Some(membership) = seat.membership_mut(room) {
-            membership.replaying = false;
-        }
+        self.settle_replay(at, room);
+        self.seats[at].output.behind_since = None;
     }
 
     /// Whether a session still reads what it asked for at `join`.
     pub(super) fn is_replaying(&self, at: usize, membership: &Membership) -> bool {
-        membership.replaying && self.heard(at, membership.room.id) < membership.joined_at
+        membership.replay.is_some() && self.heard(at, membership.room.id) < membership.joined_at
     }
 
     pub(super) fn set_cursor(&mut self, at: usize, room: u64, cursor: Seq) {
@@ -248,7 +317,8 @@ impl Lane {
             return reach.first;
         };
         if self.is_replaying(at, membership) {
-            return reach.first;
+            let floor = membership.replay.map_or(0, |replay| replay.floor);
+            return reach.first.max(floor);
         }
         let mut floor = reach.first;
         if let Some(bytes) = self.limits.lag_bytes {
@@ -270,7 +340,7 @@ impl Lane {
     /// Tells a session which numbers it will not hear, or ends it, as `limits.on_lag` says.
     fn gap(&mut self, at: usize, room: &Arc<Room>, cursor: Seq, to: Seq, replaying: bool) {
         if !replaying && self.limits.on_lag == OnLag::Disconnect {
-            self.begin_close(at, CloseReason::SlowConsumer, None);
+            self.begin_close(at, Detail::Lag, None);
             return;
         }
         let reason = if replaying {
@@ -279,8 +349,8 @@ impl Lane {
             GapReason::SlowConsumer
         };
         self.set_cursor(at, room.id, to);
-        self.meter.gaps.count(reason as usize);
-        self.meter.gap_messages.add(to - cursor);
+        self.tell_of_gap(at, &room.name, reason, to - cursor);
+        self.note_gap(at, room.id, cursor, to);
         #[cfg(feature = "test-faults")]
         if crate::sabotage::is_on("gap_not_sent") {
             return;
@@ -298,8 +368,19 @@ impl Lane {
         );
     }
 
-    /// Gives a session that was behind the roster of one room anew. True if there was one to give.
-    fn reset_roster(&mut self, at: usize) -> bool {
+    /// Counts a gap and tells operators of it. `messages` is 0 where nobody knows how many are missing.
+    pub(super) fn tell_of_gap(&self, at: usize, room: &RoomName, reason: GapReason, messages: u64) {
+        self.meter.gaps.count(reason as usize);
+        self.meter.gap_messages.add(messages);
+        let card = &self.seats[at].card;
+        card.note_gap(reason, messages);
+        let reason = reason.as_str();
+        tracing::debug!(event = "client.gap", client = %card.id, %room, reason, messages);
+    }
+
+    /// Tells a session that was behind anew what the log of one room does not keep: who is there, and
+    /// what the room is about. True if there was one to tell of.
+    fn reset_room(&mut self, at: usize) -> bool {
         let rooms = &mut self.rooms;
         let missed = self.seats[at].memberships.iter().find(|membership| {
             let entry = rooms.get_mut(&membership.room.id);
@@ -309,7 +390,11 @@ impl Lane {
         let Some(room) = missed.map(|membership| membership.room.clone()) else {
             return false;
         };
-        if let Some(members) = self.roster_that_fits(&room) {
+        if room.topic().is_some() {
+            self.tell_topic(at, &room, None);
+        }
+        let keeps_roster = self.seats[at].profile().keeps_roster();
+        if let Some(members) = self.roster_that_fits(&room).filter(|_| keeps_roster) {
             let more = members.len() < room.members();
             let names = Reply::Names {
                 room: &room.name,
@@ -323,6 +408,13 @@ impl Lane {
     }
 
     pub(super) fn count(meter: &Meter, seat: &Seat, written: &Written, replayed: bool) {
+        Self::count_all(meter, written, replayed);
+        seat.card.out_msgs.add(written.messages);
+        seat.card.out_bytes.add(written.bytes as u64);
+    }
+
+    /// The same for many sessions at once, whose cards are noted apart.
+    pub(super) fn count_all(meter: &Meter, written: &Written, replayed: bool) {
         meter.socket_writes.add(written.calls);
         meter.bytes_out.add(written.bytes as u64);
         let messages = if replayed {
@@ -331,9 +423,10 @@ impl Lane {
             &meter.deliveries
         };
         messages.add(written.messages);
+        if written.own > 0 {
+            meter.own.add(written.own);
+        }
         meter.presence_deliveries.add(written.presence);
-        seat.card.out_msgs.add(written.messages);
-        seat.card.out_bytes.add(written.bytes as u64);
     }
 
     /// Takes slices away until `limits.buffer_bytes` is kept, from those who are furthest behind
@@ -370,18 +463,30 @@ impl Lane {
         }
     }
 
-    /// Ends an unfinished write at the end of the line that it is in.
+    /// Ends an unfinished write at the end of the line that it is in. Nothing more can be written
+    /// to a socket that failed.
     pub(super) fn take_slice(&mut self, at: usize) {
-        let output = &mut self.seats[at].output;
+        let seat = &mut self.seats[at];
+        let has_failed = seat.failed.is_some();
+        let output = &mut seat.output;
         let Some(slice) = output.slice.take() else {
             return;
         };
-        let end = slice.line_end();
+        let end = if has_failed {
+            slice.at
+        } else {
+            slice.line_end()
+        };
         let tail = &slice.encoded.bytes[slice.at..end];
         output.outbox.drain(..output.sent);
         output.sent = 0;
         output.outbox.splice(..0, tail.iter().copied());
         let Some(room) = slice.room else { return };
+        let finished = Written {
+            messages: slice.encoded.count(slice.at, end).0,
+            ..Written::default()
+        };
+        Self::count(&self.meter, &self.seats[at], &finished, slice.replayed);
         self.set_cursor(at, room, slice.encoded.seq_before(end));
         if slice.encoded.has_presence_after(end) {
             // The log has no presence: the roster is given anew.
@@ -389,9 +494,10 @@ impl Lane {
                 .membership(room)
                 .map(|membership| membership.member);
             if let Some(member) = index.and_then(|index| self.member(room, index)) {
-                member.missed_presence |= member.profile.keeps_roster();
+                member.missed_presence |= member.profile.hears_unnumbered();
             }
         }
+        self.seats[at].output.is_behind = true;
     }
 }
 

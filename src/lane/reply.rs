@@ -5,15 +5,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Lane;
-use crate::close::CloseReason;
-use crate::fault::ErrorCode;
-use crate::log::Room;
+use super::farewell::some;
+use super::refused::Refusal;
+use crate::close::Detail;
+use crate::fault::{ErrorCode, Rejection};
+use crate::log::{RETRY_AFTER, Room};
 use crate::mail::Outcome;
 use crate::name::Nick;
-use crate::wire::{Flaw, Reply, Voice, encode_reply};
+use crate::wire::{Flaw, Reply, Voice, encode_reply, escaped_len};
 
 /// A basic session is told of at most one error in this time.
 const BASIC_ERRORS: Duration = Duration::from_secs(1);
+
+/// Bytes that most answers fit into.
+const ANSWER: usize = 256;
 
 /// What an error is about, beside its code and sentence.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,12 +41,24 @@ impl Lane {
     /// Answers a request.
     pub(super) fn reply_to(&mut self, at: usize, reply: &Reply<'_>, label: Option<&str>) {
         let seat = &mut self.seats[at];
-        encode_reply(seat.voice(), reply, label, &mut seat.output.outbox);
+        let voice = seat.voice();
+        let outbox = &mut seat.output.outbox;
+        if outbox.is_empty() {
+            outbox.reserve(ANSWER);
+        }
+        encode_reply(voice, reply, label, outbox);
     }
 
     /// Refuses what a session asked for.
-    pub(super) fn refuse(&mut self, at: usize, code: ErrorCode, text: &str, about: About<'_>) {
-        self.meter.rejected.count(code as usize);
+    pub(super) fn refuse(
+        &mut self,
+        at: usize,
+        rejection: impl Into<Rejection>,
+        text: &str,
+        about: About<'_>,
+    ) {
+        let rejection = rejection.into();
+        self.reject(at, rejection);
         let seat = &mut self.seats[at];
         if seat.voice == Voice::Basic {
             let now = Instant::now();
@@ -55,7 +72,7 @@ impl Lane {
             .retry_after
             .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
         let error = Reply::Error {
-            code,
+            code: rejection.code(),
             text,
             cid: about.cid,
             room: about.room,
@@ -71,14 +88,27 @@ impl Lane {
         );
     }
 
+    /// Counts a line that is refused.
+    pub(super) fn reject(&mut self, at: usize, rejection: Rejection) {
+        self.refusal = Some(Refusal::of(rejection));
+        self.meter.rejected.count(rejection.index());
+        let [reason, detail] = rejection.words();
+        let detail = some(detail);
+        let client = self.seats[at].card.id;
+        tracing::debug!(event = "line.rejected", %client, reason, detail);
+    }
+
     /// Refuses a request that has a flaw.
     pub(super) fn refuse_flaw(&mut self, at: usize, flaw: &Flaw, about: About<'_>) {
-        self.refuse(at, flaw.code, &flaw.text, about);
+        self.refuse(at, flaw.rejection, &flaw.text, about);
+        if let Some(refusal) = &mut self.refusal {
+            refusal.offset = flaw.offset;
+        }
     }
 
     /// A line was no line of this protocol. Too many in a row end the session.
     pub(super) fn fault(&mut self, at: usize, flaw: &Flaw, about: About<'_>) {
-        self.refuse(at, flaw.code, &flaw.text, about);
+        self.refuse_flaw(at, flaw, about);
         self.count_fault(at);
     }
 
@@ -88,7 +118,7 @@ impl Lane {
         if self.seats[at].input.bad >= self.limits.bad_lines {
             self.begin_close(
                 at,
-                CloseReason::ProtocolError,
+                Detail::BadLines,
                 Some("too many faulty lines in a row".into()),
             );
         }
@@ -104,6 +134,7 @@ impl Lane {
                     let ack = Reply::Ack {
                         room: &room.name,
                         stamp: &stamp,
+                        durability: self.hub.log.durability(),
                         duplicate,
                         cid,
                     };
@@ -122,19 +153,25 @@ impl Lane {
                         label,
                     );
                 }
+                (Some(Outcome::Topic(topic)), Some(room), _) => {
+                    let topic = Reply::Topic {
+                        room: &room.name,
+                        topic: Some(&topic),
+                    };
+                    self.reply_to(at, &topic, label);
+                }
                 (Some(Outcome::Refused { code, text }), room, _) => {
                     let room = room.as_ref().map(|room| room.name.as_str());
-                    self.refuse(
-                        at,
-                        code,
-                        text,
-                        About {
-                            label,
-                            cid,
-                            room,
-                            ..About::default()
-                        },
-                    );
+                    let retry_after = (code == ErrorCode::StoreUnavailable).then_some(RETRY_AFTER);
+                    let about = About {
+                        label,
+                        cid,
+                        room,
+                        retry_after,
+                        ..About::default()
+                    };
+                    self.refuse(at, code, text, about);
+                    self.note_refusal(at, &[]);
                 }
                 // A room's outcome has a room and a person's a person: there is nothing else.
                 _ => {}
@@ -151,23 +188,26 @@ impl Lane {
         self.meter.duplicates.add(u64::from(duplicate));
     }
 
-    /// The roster of a room, as far as it fits on a line.
+    /// The roster of a room, as far as it fits on a line with the topic.
     pub(super) fn roster_that_fits(&self, room: &Room) -> Option<Vec<Nick>> {
         (room.members() <= self.limits.presence_members).then(|| {
-            self.names_that_fit(room, None, self.limits.presence_members)
-                .0
+            let topic = room.topic().map_or(0, |topic| escaped_len(&topic.text));
+            let most = self.limits.presence_members;
+            self.names_that_fit(room, None, most, topic).0
         })
     }
 
-    /// At most `limit` names of a room after one, as far as they fit on a line; and whether there are more.
+    /// At most `limit` names of a room after one, as far as they fit on a line that has so many bytes
+    /// more; and whether there are more names.
     pub(super) fn names_that_fit(
         &self,
         room: &Room,
         after: Option<&str>,
         limit: usize,
+        beside: usize,
     ) -> (Vec<Nick>, bool) {
         let (mut names, mut more) = room.names(after, limit);
-        let mut left = self.limits.line.saturating_sub(ENVELOPE);
+        let mut left = self.limits.line.saturating_sub(ENVELOPE + beside);
         let fits = names
             .iter()
             .take_while(|nick| {

@@ -23,13 +23,13 @@ pub(super) struct Member {
     /// The last number that it was given. Bytes at or below it are never written to it.
     pub(super) cursor: Seq,
     pub(super) profile: Profile,
-    /// Presence went by while it was behind.
+    /// Presence or a topic went by while it was behind.
     pub(super) missed_presence: bool,
 }
 
 impl Lane {
-    /// Registers a session, and only then reads the committed head: nothing above it can be missed,
-    /// because heads are raised before batches are sent.
+    /// Registers a session and its lane, and only then reads the committed head: nothing above it can
+    /// be missed, because heads are raised before batches are sent.
     pub(super) fn add_member(
         &mut self,
         at: usize,
@@ -48,7 +48,10 @@ impl Lane {
             profile,
             missed_presence: false,
         });
-        let head = room.head();
+        if index == 0 {
+            room.add_lane(self.number);
+        }
+        let head = room.begin_stay();
         if index == 0 {
             entry.pos = head;
         }
@@ -69,9 +72,10 @@ impl Lane {
                     membership.member = index;
                 }
                 // A turn that hands out in slices may have passed this index: it looks for itself.
-                seat.wake();
+                seat.fall_behind();
             }
             None if entry.members.is_empty() => {
+                entry.room.remove_lane(self.number);
                 self.rooms.remove(&room);
             }
             None => {}

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::Lane;
 use super::input::Flow;
 use super::reply::About;
-use crate::fault::ErrorCode;
+use crate::fault::{Detail, ErrorCode};
 use crate::log::{Appended, Draft, Room};
 use crate::mail::{Begun, Note, Outcome, Private, RetryKey, RetryTarget, Ticket};
-use crate::meter::Kind;
+use crate::meter::{COUNTS, Kind};
 use crate::name::NICK_CHARS;
 use crate::session::Pending;
-use crate::wire::{Flaw, Target, escaped_len};
+use crate::wire::{Flaw, Target, Voice, escaped_len};
 
 /// Of this many messages the delivery of one is timed.
 const TIMED: u32 = 64;
@@ -44,12 +44,12 @@ impl Lane {
                 }
                 let room = match &target {
                     // What is no name is not repeated: it may be as long as a line.
-                    Target::Room(name) if flaw.code != ErrorCode::RoomInvalid => {
+                    Target::Room(name) if flaw.code() != ErrorCode::RoomInvalid => {
                         Some(name.as_ref())
                     }
                     _ => None,
                 };
-                let too_long = flaw.code == ErrorCode::MessageTooLong;
+                let too_long = flaw.code() == ErrorCode::MessageTooLong;
                 let limit = too_long.then_some(self.limits.message);
                 self.refuse_flaw(
                     at,
@@ -66,6 +66,12 @@ impl Lane {
             }
         };
         self.seats[at].input.bad = 0;
+        #[cfg(feature = "test-faults")]
+        if self.meet_fault(at) {
+            let code = ErrorCode::StoreUnavailable;
+            self.refuse(at, code, "sabotaged", about);
+            return Flow::Done;
+        }
         match (room, target) {
             (Some(room), _) => self.say(at, room, text, about, now),
             (None, Target::Nick(to)) => self.whisper(at, &to, text, about, now),
@@ -86,11 +92,12 @@ impl Lane {
             return Err(Flaw::new(ErrorCode::EmptyMessage, "the message is empty"));
         }
         // A text that grows by escapes must still fit on a line out.
-        if text.len() > self.limits.message || escaped_len(text) > self.limits.line {
-            return Err(Flaw::new(
-                ErrorCode::MessageTooLong,
-                "the message is too long",
-            ));
+        if text.len() > self.limits.message {
+            return Err(Flaw::new(Detail::TextBytes, "the message is too long"));
+        }
+        if escaped_len(text) > self.limits.line {
+            let text = "the message is too long with its control characters escaped";
+            return Err(Flaw::new(Detail::TextEscapes, text));
         }
         Ok(())
     }
@@ -110,26 +117,33 @@ impl Lane {
         let Some(nick) = self.seats[at].nick.clone() else {
             return Flow::Done;
         };
+        self.seats[at].card.in_msgs.add(1);
         let ticket = self.pend(at, about, Some(room.clone()), None);
         let target = RetryTarget::Room(room.id);
         if let Some(ticket) = self.begin_retry(at, ticket, target, about.cid) {
             let seat = &self.seats[at];
             let mut draft = Draft::new(seat.card.id, nick, text.into());
             draft.cid = about.cid.map(Into::into);
+            draft.identity = about.cid.and(seat.identity).map(Box::new);
             draft.born = self.timed(now);
             let number = ticket.number;
             if let Appended::Committed(outcome) = self.hub.log.append(slot, &room, draft, ticket) {
                 self.count_commit(&outcome);
+                self.seats[at].output.hears_itself = self.seats[at].voice == Voice::Full;
                 self.seats[at].unanswered.resolve(number, outcome);
             }
         }
         self.meter.received.count(Kind::Room as usize);
+        self.meter.message_size.observe(text.len() as u64, 1);
         self.spend(at, now);
         Flow::Done
     }
 
     /// Every so many messages one is timed on its way to everybody.
     fn timed(&mut self, now: Instant) -> Option<Instant> {
+        if !COUNTS {
+            return None;
+        }
         self.untimed += 1;
         (self.untimed == TIMED).then(|| {
             self.untimed = 0;
@@ -137,8 +151,8 @@ impl Lane {
         })
     }
 
-    /// Notes a message that is to be answered.
-    fn pend(
+    /// Notes what is to be answered when somebody else knows what became of it.
+    pub(super) fn pend(
         &mut self,
         at: usize,
         about: About<'_>,
@@ -147,7 +161,6 @@ impl Lane {
     ) -> Ticket {
         let seat = &mut self.seats[at];
         let number = seat.unanswered.next_ticket();
-        seat.card.in_msgs.add(1);
         seat.unanswered.push(Pending {
             ticket: number,
             label: about.label.map(Into::into),
@@ -199,6 +212,9 @@ impl Lane {
         if let Some(resume) = input.messages.spend(now, rate, self.limits.message_burst) {
             input.resume_at = Some(resume);
             self.meter.paced.add(1);
+            let pause = resume.duration_since(now).as_micros();
+            let micros = u64::try_from(pause).unwrap_or(u64::MAX);
+            self.meter.paced_micros.add(micros);
         }
     }
 
@@ -237,8 +253,10 @@ impl Lane {
         let shown = recipient
             .as_ref()
             .map_or(to.as_str(), |(_, nick)| nick.as_str());
+        self.seats[at].card.in_msgs.add(1);
         let ticket = self.pend(at, about, None, Some(shown.into()));
         self.meter.received.count(Kind::Private as usize);
+        self.meter.message_size.observe(text.len() as u64, 1);
         // Whether it arrived before is asked first: its recipient may have gone since.
         let target = RetryTarget::Nick(to.to_lowercase().into());
         let Some(mut reply) = self.begin_retry(at, ticket, target, about.cid) else {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
@@ -33,7 +34,15 @@ fn play<F: Future<Output = ()>>(limits: Limits, scene: impl FnOnce(House) -> F) 
         .start_paused(true)
         .build()
         .unwrap();
-    LocalSet::new().block_on(&runtime, async {
+    on_stage(&runtime, limits, scene);
+}
+
+fn on_stage<F: Future<Output = ()>>(
+    runtime: &Runtime,
+    limits: Limits,
+    scene: impl FnOnce(House) -> F,
+) {
+    LocalSet::new().block_on(runtime, async {
         let lobby = RoomName::new("lobby").unwrap();
         let hub = Hub::new("test", limits, lobby, || 1_700_000_000_000);
         hub.open_default_room().unwrap();
@@ -41,7 +50,8 @@ fn play<F: Future<Output = ()>>(limits: Limits, scene: impl FnOnce(House) -> F) 
         let start = Start {
             hub: hub.clone(),
             mailbox: Arc::default(),
-            handouts: hub.log.subscribe(),
+            number: 0,
+            handouts: hub.log.subscribe(1).remove(0),
             arrivals,
         };
         tokio::task::spawn_local(run(start));
@@ -494,3 +504,5 @@ fn a_hello_that_fails_takes_nothing() {
 }
 
 mod edges;
+mod history;
+mod stopped;

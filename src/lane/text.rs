@@ -7,26 +7,30 @@ use super::input::Flow;
 use super::reply::About;
 use crate::close::CloseReason;
 use crate::event::Change;
-use crate::fault::ErrorCode;
+use crate::fault::{Detail, ErrorCode, Rejection};
 use crate::hub::Dialect;
 use crate::meter::Kind;
-use crate::wire::{Flaw, Reply, Voice};
+use crate::wire::{Flaw, PageStart, Reply, Voice};
 
 const WELCOME: [&str; 2] = [
     "Welcome. What you type is said in the room; /nick NAME gives you a name.",
     "/help tells the rest.",
 ];
-const HELP: [&str; 7] = [
+const HELP: [&str; 9] = [
     "/nick NAME  take a name",
     "/join ROOM  go into a room; /part [ROOM] leave it",
     "/msg NICK TEXT  say something to one person",
     "/names  who is here",
+    "/topic [TEXT]  what the room is about",
+    "/history [N]  the last N messages",
     "/rooms  which rooms there are",
     "//TEXT  say /TEXT",
     "/quit  leave",
 ];
 /// Names and rooms that one answer shows.
 const SHOWN: usize = 100;
+/// Messages that `/history` shows.
+const PAST: usize = 20;
 
 impl Lane {
     /// A first line that is text. A command is carried out; anything else is not said.
@@ -69,10 +73,14 @@ impl Lane {
     pub(super) fn text_line(&mut self, at: usize, line: &[u8], now: Instant) -> Flow {
         let text = match std::str::from_utf8(line) {
             Ok(text) if !text.contains('\r') => text,
-            Ok(_) => return self.bad_text(at, ErrorCode::BadField, "a bare CR stands in the line"),
+            Ok(_) => {
+                return self.bad_text(at, Detail::BareCrInText, "a bare CR stands in the line");
+            }
             Err(_) => return self.bad_text(at, ErrorCode::BadUtf8, "the line is not UTF-8"),
         };
         if text.is_empty() {
+            // It says nothing, but costs as much as what does.
+            self.spend(at, now);
             return Flow::Done;
         }
         let Some(command) = text.strip_prefix('/') else {
@@ -96,8 +104,8 @@ impl Lane {
         Flow::Done
     }
 
-    fn bad_text(&mut self, at: usize, code: ErrorCode, text: &'static str) -> Flow {
-        self.fault(at, &Flaw::new(code, text), About::default());
+    fn bad_text(&mut self, at: usize, rejection: impl Into<Rejection>, text: &'static str) -> Flow {
+        self.fault(at, &Flaw::new(rejection, text), About::default());
         Flow::Done
     }
 
@@ -172,7 +180,7 @@ impl Lane {
             }
             "names" => {
                 let room = self.current_room(at)?;
-                let (members, more) = self.names_that_fit(&room, None, SHOWN);
+                let (members, more) = self.names_that_fit(&room, None, SHOWN, 0);
                 let names = Reply::Names {
                     room: &room.name,
                     members: &members,
@@ -180,6 +188,26 @@ impl Lane {
                     reset: false,
                 };
                 self.reply(at, &names);
+            }
+            "topic" => {
+                let room = self.current_room(at)?;
+                if rest.is_empty() {
+                    self.tell_topic(at, &room, None);
+                } else {
+                    self.set_topic(at, &room, rest, About::default())?;
+                }
+            }
+            "history" => {
+                let room = self.current_room(at)?;
+                let count = if rest.is_empty() {
+                    Ok(PAST)
+                } else {
+                    rest.parse()
+                };
+                let Some(count) = count.ok().filter(|count| *count > 0) else {
+                    return Err(Flaw::bad("N", "a number from 1: /history [N]"));
+                };
+                self.begin_page(at, room, None, (PageStart::Latest, Some(count)), None)?;
             }
             "rooms" => {
                 let (rooms, more) = self.rooms_that_fit(None, SHOWN);

@@ -4,15 +4,17 @@
 //! per profile, and writes that to each live member once: work is O(messages + members). Members
 //! are served in slices with a yield between, so that a huge room cannot keep others waiting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use tokio::time::Instant;
 
+use super::room::Member;
 use super::seat::Slice;
-use super::write::{Skip, write_lines};
+use super::seats::Sent;
+use super::write::{Skip, Written, write_answers, write_lines};
 use super::{Lane, SharedLane};
 use crate::event::{Event, Seq, SessionId};
 use crate::hub::SessionState;
@@ -44,6 +46,7 @@ struct Stretch {
 
 /// Takes the first batch and all that are ready, and hands them out.
 pub(super) async fn hand_out(lane: &SharedLane, first: Handout, receiver: &mut Receiver<Handout>) {
+    let waiting = std::mem::take(&mut lane.borrow_mut().with_turn);
     let mut text = first.1.text_len();
     let mut handouts = vec![first];
     let mut lagged = false;
@@ -63,6 +66,7 @@ pub(super) async fn hand_out(lane: &SharedLane, first: Handout, receiver: &mut R
     if lagged {
         lag(lane).await;
     }
+    lane.borrow_mut().end_turn(waiting);
 }
 
 /// The lane itself fell behind in the channel: each of its rooms is read up to its head.
@@ -74,14 +78,14 @@ pub(super) async fn lag(lane: &SharedLane) {
         let mut wake = Vec::new();
         for entry in lane.rooms.values_mut() {
             for member in &mut entry.members {
-                if member.profile.keeps_roster() {
+                if member.profile.hears_unnumbered() {
                     member.missed_presence = true;
                     wake.push(member.seat);
                 }
             }
         }
         for at in wake {
-            lane.seats[at].wake();
+            lane.seats[at].fall_behind();
         }
         lane.rooms
             .values()
@@ -95,7 +99,7 @@ pub(super) async fn lag(lane: &SharedLane) {
 
 fn by_room(handouts: Vec<Handout>) -> Vec<(Arc<Room>, Vec<Arc<Batch>>)> {
     let mut order: Vec<(Arc<Room>, Vec<Arc<Batch>>)> = Vec::new();
-    let mut index: HashMap<u64, usize> = HashMap::new();
+    let mut index: FxHashMap<u64, usize> = FxHashMap::default();
     for (room, batch) in handouts {
         let at = *index.entry(room.id).or_insert_with(|| {
             order.push((room, Vec::new()));
@@ -172,10 +176,7 @@ impl Stretch {
         let authors = batches
             .iter()
             .flat_map(|batch| &batch.events)
-            .map(|event| match event {
-                Event::Message(message) => message.author,
-                Event::Presence(presence) => presence.author,
-            });
+            .map(Event::author);
         Some(Self {
             room: room.clone(),
             before: first.before,
@@ -217,6 +218,8 @@ impl Stretch {
             [batch] => batch.encoded(room, profile).clone(),
             several => {
                 let mut whole = Encoded::new(*before, *before);
+                #[cfg(feature = "test-faults")]
+                let several = &super::sabotaged::order(several);
                 for batch in several {
                     whole.extend(batch.encoded(room, profile));
                 }
@@ -238,7 +241,7 @@ impl Lane {
         };
         entry.pos = to;
         for member in &entry.members {
-            self.seats[member.seat].wake();
+            self.seats[member.seat].fall_behind();
         }
     }
 
@@ -275,16 +278,19 @@ impl Lane {
             SLICE
         };
         let end = members.len().min(*next + slice);
+        let mut sums = Written::default();
         let mut served = 0;
         for member in &mut members[(*next).min(end)..end] {
-            served += u64::from(self.serve(stretch, member));
+            served += u64::from(self.serve(stretch, member, &mut sums));
         }
+        Self::count_all(&self.meter, &sums, stretch.replayed);
         if let Some(entry) = self.rooms.get_mut(&room) {
             entry.members = members;
         }
         *next = end;
         if let Some(born) = stretch.born.filter(|_| served > 0) {
-            self.meter.delivery_latency.observe(born.elapsed(), served);
+            let took = born.elapsed();
+            self.meter.delivery_latency.observe_time(took, served);
         }
         self.rooms
             .get(&room)
@@ -294,68 +300,150 @@ impl Lane {
     /// Writes the stretch to one member, if it is live. True if all of it went out.
     ///
     /// Test and write happen here without an await between.
-    fn serve(&mut self, stretch: &mut Stretch, member: &mut super::room::Member) -> bool {
-        let seat = &mut self.seats[member.seat];
+    fn serve(&mut self, stretch: &mut Stretch, member: &mut Member, sums: &mut Written) -> bool {
+        let (before, last) = (stretch.before, stretch.last);
+        let mut sent = 0;
+        if member.cursor == before && !self.draining {
+            let encoded = stretch.encoded(member.profile);
+            if encoded.bytes.is_empty() {
+                member.cursor = last;
+                return false;
+            }
+            match self.seats.send(member.seat, encoded) {
+                Sent::All => {
+                    member.cursor = last;
+                    sums.calls += 1;
+                    sums.bytes += encoded.bytes.len();
+                    sums.messages += encoded.messages;
+                    sums.presence += encoded.lines.len() as u64 - encoded.messages;
+                    return true;
+                }
+                Sent::Part(count) => sent = count,
+                Sent::Nothing => {}
+            }
+        }
+        self.serve_with_care(stretch, member, sent)
+    }
+
+    /// The same for a session that is more than plain. `sent` bytes went out already.
+    fn serve_with_care(&mut self, stretch: &mut Stretch, member: &mut Member, sent: usize) -> bool {
+        let (seat, conn) = self.seats.with_conn(member.seat);
         if seat.closing.is_some() {
             return false;
         }
         let (before, last, replayed) = (stretch.before, stretch.last, stretch.replayed);
         let room = stretch.room.id;
         let encoded = stretch.encoded(member.profile);
-        if member.cursor < before || seat.is_blocked() {
-            member.missed_presence |= encoded.has_presence() && member.profile.keeps_roster();
-            if !seat.is_blocked() {
-                // Behind for another reason than its socket: its own task reads on.
-                seat.wake();
-            }
+        let waits = seat.is_blocked() && !seat.output.goes_with_turn;
+        if member.cursor < before || waits {
+            member.missed_presence |= encoded.has_presence() && member.profile.hears_unnumbered();
+            // Behind for another reason than its socket: its own task reads on.
+            seat.fall_behind();
             return false;
         }
         let mut at = if member.cursor > before {
             encoded.after(member.cursor)
         } else {
-            0
+            sent
         };
         if at == encoded.bytes.len() {
             member.cursor = member.cursor.max(last);
             return false;
         }
-        let silence = member.profile.silence();
+        let begun = at;
         let skip = (seat.spoke == self.turn).then(|| Skip {
             author: seat.card.id,
-            silence,
+            silence: member.profile.silence(),
         });
         let waker = seat.waker.as_ref().unwrap_or(Waker::noop());
-        let written = write_lines(&mut seat.conn, waker, encoded, &mut at, skip);
-        member.cursor = member.cursor.max(last);
+        let answers = std::mem::take(&mut seat.output.goes_with_turn);
+        let written = if answers {
+            write_answers(conn, waker, &mut seat.output, encoded, &mut at, skip)
+        } else {
+            write_lines(conn, waker, encoded, &mut at, skip)
+        };
+        let cursor = member.cursor;
+        member.cursor = cursor.max(last);
+        if seat.trace.is_some() {
+            seat.show_encoded((self.hub.clock)(), encoded, (begun, at), skip);
+        }
         match written {
-            Ok(written) => {
+            Ok(written) if answers && seat.output.waiting() > 0 => {
+                // Not even the answers went out: nothing of the room did.
+                member.cursor = cursor;
+                Self::count(&self.meter, seat, &written, replayed);
+                seat.fall_behind();
+                false
+            }
+            Ok(mut written) => {
+                if sent > 0 {
+                    let (messages, presence) = encoded.count(0, sent);
+                    written.calls += 1;
+                    written.bytes += sent;
+                    written.messages += messages;
+                    written.presence += presence;
+                }
                 let done = written.done;
                 if !done {
                     let encoded = encoded.clone();
                     encoded.charge(&self.hub.budget);
-                    seat.output.slice = Some(Slice {
+                    seat.output.slice = Some(Box::new(Slice {
                         room: Some(room),
                         encoded,
                         at,
                         skip,
                         replayed,
-                    });
+                    }));
                     seat.card.set_state(SessionState::Behind);
                     self.meter.fell_behind.add(1);
+                    tracing::debug!(event = "client.behind", client = %seat.card.id);
                     // Its task has to watch the socket and the clock from now on.
-                    seat.wake();
+                    seat.fall_behind();
                 }
                 Self::count(&self.meter, seat, &written, replayed);
-                if self.draining || seat.input.eof {
-                    // It waits for this to be the last thing that it hears.
+                if self.draining || seat.input.eof || answers {
+                    // It waits for this to be the last thing that it hears, or for its answers to
+                    // be gone before it is read again.
                     seat.wake();
                 }
+                self.seats.settle(member.seat);
                 done
             }
             Err(error) => {
+                // Nothing of it was counted as written: it goes with the session.
+                member.cursor = cursor;
                 self.fail(member.seat, &error);
                 false
             }
         }
+    }
+
+    /// Answers that waited for this turn and were not written in it go out by themselves.
+    fn end_turn(&mut self, waiting: Vec<usize>) {
+        for at in waiting {
+            if self.seats.contains(at) && self.seats[at].output.goes_with_turn {
+                let seat = &mut self.seats[at];
+                seat.output.goes_with_turn = false;
+                seat.wake();
+            }
+        }
+    }
+
+    /// Whether what a session is answered waits for the lane's next turn: it has said something that
+    /// it hears itself, and one write is enough for both.
+    pub(super) fn goes_with_turn(&mut self, at: usize) -> bool {
+        let seat = &mut self.seats[at];
+        let output = &mut seat.output;
+        let is_coming = std::mem::take(&mut output.hears_itself);
+        // Who is behind somewhere has reading on to do, which does not wait.
+        let is_live = output.slice.is_none() && !output.is_behind;
+        let is_first = is_live && output.sent == 0 && !output.goes_with_turn;
+        let is_first = is_first && seat.trace.is_none();
+        if !is_coming || !is_first || output.outbox.is_empty() || seat.failed.is_some() {
+            return false;
+        }
+        output.goes_with_turn = true;
+        self.with_turn.push(at);
+        true
     }
 }

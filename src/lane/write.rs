@@ -1,12 +1,13 @@
 //! Lines to one socket: shared bytes, own words left out, nothing torn.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker};
 
 use super::Conn;
-use super::seat::Slice;
+use super::seat::{Output, Slice};
 use crate::event::SessionId;
 use crate::log::{Encoded, Line};
+use crate::meter::COUNTS;
 use crate::wire::Silence;
 
 /// What a write came to.
@@ -16,8 +17,33 @@ pub(super) struct Written {
     pub(super) calls: u64,
     pub(super) messages: u64,
     pub(super) presence: u64,
+    /// Messages left out because they are the session's own.
+    pub(super) own: u64,
     /// Nothing is left.
     pub(super) done: bool,
+}
+
+impl Written {
+    /// This, and what came after it.
+    pub(super) fn and(self, rest: &Self) -> Self {
+        Self {
+            bytes: self.bytes + rest.bytes,
+            calls: self.calls + rest.calls,
+            messages: self.messages + rest.messages,
+            presence: self.presence + rest.presence,
+            own: self.own + rest.own,
+            done: rest.done,
+        }
+    }
+
+    /// What a session still reads of a room that it has left: it was written off when it left.
+    pub(super) fn after_leaving(self) -> Self {
+        Self {
+            messages: 0,
+            own: 0,
+            ..self
+        }
+    }
 }
 
 /// Whose lines are left out of a write, and which of them.
@@ -28,7 +54,7 @@ pub(super) struct Skip {
 }
 
 impl Skip {
-    fn skips(self, line: &Line) -> bool {
+    pub(super) fn skips(self, line: &Line) -> bool {
         line.author == self.author && (self.silence == Silence::Everything || line.seq.is_none())
     }
 }
@@ -48,7 +74,10 @@ pub(super) fn write_lines(
     let mut written = Written::default();
     loop {
         let (from, to) = segment(encoded, *at, skip);
-        *at = from;
+        if from > *at {
+            written.own += encoded.count(*at, from).0;
+            *at = from;
+        }
         if from == to {
             written.done = true;
             return Ok(written);
@@ -63,12 +92,59 @@ pub(super) fn write_lines(
                 written.calls += 1;
                 written.bytes += count;
                 *at = from + count;
-                let (messages, presence) = encoded.count(from, *at);
-                written.messages += messages;
-                written.presence += presence;
+                if COUNTS {
+                    let (messages, presence) = encoded.count(from, *at);
+                    written.messages += messages;
+                    written.presence += presence;
+                }
             }
         }
     }
+}
+
+/// Writes the answers that wait, and with them, in one piece, the lines that follow.
+///
+/// Nothing of the lines goes out before all of the answers have.
+///
+/// # Errors
+/// Those of the socket.
+pub(super) fn write_answers(
+    conn: &mut Conn,
+    waker: &Waker,
+    output: &mut Output,
+    encoded: &Encoded,
+    at: &mut usize,
+    skip: Option<Skip>,
+) -> io::Result<Written> {
+    let (from, to) = segment(encoded, *at, skip);
+    let waiting = output.waiting();
+    let pieces = [
+        IoSlice::new(&output.outbox[output.sent..]),
+        IoSlice::new(&encoded.bytes[from..to]),
+    ];
+    let Poll::Ready(count) = conn.poll_write_vectored(&mut Context::from_waker(waker), &pieces)
+    else {
+        return Ok(Written::default());
+    };
+    let count = count?;
+    if count == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    let mut written = Written {
+        bytes: count,
+        calls: 1,
+        ..Written::default()
+    };
+    output.sent += count.min(waiting);
+    if count < waiting {
+        return Ok(written);
+    }
+    output.clear();
+    written.own = encoded.count(*at, from).0;
+    *at = from + count - waiting;
+    (written.messages, written.presence) = encoded.count(from, *at);
+    let rest = write_lines(conn, waker, encoded, at, skip)?;
+    Ok(written.and(&rest))
 }
 
 /// The next bytes to write from `at` on: as many lines as follow each other without one of `skip`.

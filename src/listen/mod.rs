@@ -1,31 +1,78 @@
 //! The chat port: accept, count, hand to a lane. Nothing slow happens here.
 //!
 //! An error of `accept` never ends the daemon: where resources are short it backs off from 10 ms to
-//! 1 s, for ever; a peer that was gone before it was accepted costs no pause.
+//! 1 s, for ever; a peer that was gone before it was accepted costs no pause. Descriptors that are
+//! put by for the operator ([`crate::spares`]) are never given to clients.
+
+mod probes;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::hub::Hub;
 use crate::lane::{Arrival, Peer};
+use crate::limits::Limits;
 use crate::meter::{AcceptError, Meter};
+use crate::phase::Phase;
+use crate::spares::Spares;
+pub use probes::Probes;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
 /// Silence after which the kernel asks whether a peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How often it asks again: whoever is silent and gone is noticed soon after `TCP_USER_TIMEOUT`.
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
 
 /// Listens at an address. An IPv6 address takes IPv6 only.
 ///
 /// # Errors
 /// Those of the system: in use, not ours, not allowed.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_as(address, false)
+}
+
+/// Listens at an address beside listeners of our own that it may overlap, as `0.0.0.0:7687` does
+/// `127.0.0.1:7687`: they are closed only when this one is open.
+///
+/// # Errors
+/// Those of [`bind`].
+pub fn bind_beside(address: SocketAddr, own: &[&TcpListener]) -> io::Result<TcpListener> {
+    let first = bind(address);
+    let is_same_port = |listener: &&&TcpListener| {
+        let local = listener.local_addr();
+        address.port() != 0 && local.is_ok_and(|local| local.port() == address.port())
+    };
+    let beside: Vec<_> = own.iter().filter(is_same_port).collect();
+    match first {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !beside.is_empty() => {}
+        other => return other,
+    }
+    let share = |shared: bool| {
+        beside
+            .iter()
+            .try_for_each(|listener| SockRef::from(**listener).set_reuse_port(shared))
+    };
+    let bound = share(true).and_then(|()| bind_as(address, true));
+    // Nobody else is to come beside us.
+    share(false)?;
+    let listener = bound?;
+    SockRef::from(&listener).set_reuse_port(false)?;
+    Ok(listener)
+}
+
+fn bind_as(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -36,13 +83,29 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restart need not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Hands connections to lanes, in turn, until it is dropped.
+/// A place where chat is to be served.
+#[derive(Debug)]
+pub struct ChatDoor {
+    /// Open already.
+    pub listener: TcpListener,
+    /// Who has come until then is let in; then it closes.
+    pub closing: CancellationToken,
+    /// Descriptors that are not for clients.
+    pub spares: Spares,
+    /// The daemon's own connections.
+    pub probes: Arc<Probes>,
+    /// Whether somebody holds the listener beyond the daemon's life.
+    pub outlives_us: bool,
+}
+
+/// Hands connections to lanes, in turn, until its door closes.
 #[derive(Debug)]
 pub struct Acceptor {
     /// Who is here, and who is let in.
@@ -51,19 +114,64 @@ pub struct Acceptor {
     pub lanes: Vec<mpsc::Sender<Arrival>>,
     /// Counts failures.
     pub meter: Arc<Meter>,
+    /// Descriptors that are not for clients.
+    pub spares: Spares,
+    /// The daemon's own connections.
+    pub probes: Arc<Probes>,
+    /// Whether somebody holds the listener beyond the daemon's life. Then nobody is taken in and sent
+    /// away while it drains: whoever comes waits for the next life.
+    pub outlives_us: bool,
 }
 
 impl Acceptor {
-    /// Accepts until dropped.
+    /// Accepts until the door closes, and then whoever waits in front of it.
     ///
     /// # Errors
     /// The listener cannot be given to this thread's runtime. Errors of `accept` never end it.
-    pub async fn run(self, listener: TcpListener, first: usize) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut backoff = Backoff::default();
+    pub async fn run(self, door: ChatDoor, first: usize) -> io::Result<()> {
+        let ChatDoor {
+            listener, closing, ..
+        } = door;
+        // Only the listener belongs to this thread's runtime: a connection goes to that of its lane.
+        #[allow(
+            deprecated,
+            reason = "meant for types that may change their descriptor: a listener keeps its own"
+        )]
+        let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
+        let mut limits = self.hub.limits();
+        prepare(listener.get_ref(), &limits)?;
+        let mut changes = self.hub.limit_changes();
+        let mut phases = self.hub.phase_changes();
+        let mut backoff = Backoff::new("chat");
         let mut next = first;
         loop {
-            match listener.accept().await {
+            if changes.has_changed().unwrap_or(false) {
+                limits = changes.borrow_and_update().clone();
+                prepare(listener.get_ref(), &limits)?;
+            }
+            let next_one = |listener: &TcpListener| {
+                if self.spares.are_lent() {
+                    // What was made free for an operator is not for clients.
+                    return Err(Errno::MFILE.into());
+                }
+                accept(listener)
+            };
+            // Every branch only waits: whichever loses keeps what it had. Closing is looked at first.
+            let accepted = tokio::select! {
+                biased;
+                _ = phases.wait_for(|phase| *phase >= Phase::Draining), if self.outlives_us => {
+                    return Ok(());
+                }
+                () = closing.cancelled() => {
+                    return self.let_in_the_rest(listener.get_ref(), next).await;
+                }
+                (stream, lane) = self.probes.next() => {
+                    self.hand_own(stream, NOWHERE, lane);
+                    continue;
+                }
+                accepted = listener.async_io(Interest::READABLE, next_one) => accepted,
+            };
+            match accepted {
                 Ok((stream, addr)) => {
                     backoff.reset();
                     next = next.wrapping_add(1);
@@ -75,28 +183,30 @@ impl Acceptor {
                     let cause = cause(&error);
                     self.meter.accept_errors.count(cause as usize);
                     if cause != AcceptError::Aborted {
-                        backoff.pause("chat", &error).await;
+                        backoff.pause(&error).await;
                     }
                 }
             }
         }
     }
 
-    /// Waits while the lane has its hands full: the kernel's queue is the next one.
-    async fn hand_on(
-        &self,
-        stream: tokio::net::TcpStream,
-        addr: SocketAddr,
-        turn: usize,
-    ) -> Result<(), ()> {
-        // It leaves this thread's runtime for that of its lane.
-        let stream = match stream.into_std().and_then(|s| self.prepare(&s).map(|()| s)) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(event = "connection.lost", %error, "the peer was gone at once");
-                return Ok(());
+    /// Whoever has connected already is let in: closing the listener would reset them.
+    async fn let_in_the_rest(&self, listener: &TcpListener, mut next: usize) -> io::Result<()> {
+        while let Ok((stream, addr)) = accept(listener) {
+            next = next.wrapping_add(1);
+            if self.hand_on(stream, addr, next).await.is_err() {
+                break;
             }
-        };
+        }
+        Ok(())
+    }
+
+    /// Waits while the lane has its hands full: the kernel's queue is the next one.
+    async fn hand_on(&self, stream: TcpStream, addr: SocketAddr, turn: usize) -> Result<(), ()> {
+        if let Some(lane) = self.probes.lane(addr) {
+            self.hand_own(stream, addr, lane);
+            return Ok(());
+        }
         let place = self.hub.admit(addr.ip());
         let lane = &self.lanes[turn % self.lanes.len()];
         lane.send(Arrival {
@@ -108,27 +218,54 @@ impl Acceptor {
         .map_err(drop)
     }
 
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        let limits = self.hub.limits();
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
-        socket.set_send_buffer_size(limits.socket_buffer)?;
-        socket.set_recv_buffer_size(limits.socket_buffer)?;
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-        // Keepalive does not end a peer that vanished with bytes under way; this does. It comes
-        // after our own patience, which knows the better reason.
-        socket.set_tcp_user_timeout(Some(limits.write_stall * 2))
+    /// A connection of the daemon's own goes to the lane that it is meant for. If that lane does not
+    /// take it, nobody else has to wait for it.
+    fn hand_own(&self, stream: TcpStream, addr: SocketAddr, lane: usize) {
+        let Some(lane) = self.lanes.get(lane) else {
+            return;
+        };
+        let arrival = Arrival {
+            peer: Peer::Tcp(stream),
+            addr,
+            place: Ok(self.hub.admit_own()),
+        };
+        // A full lane is one that does not answer: that it was not asked comes to the same.
+        let _ = lane.try_send(arrival);
     }
 }
 
+/// Where a connection comes from that was not made over a network.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Takes the next connection, in one system call.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (stream, addr) = rustix::net::acceptfrom_with(listener, flags)?;
+    // A peer without an address was gone before it was accepted.
+    let addr = addr.and_then(|addr| SocketAddr::try_from(addr).ok());
+    let addr = addr.ok_or(io::ErrorKind::ConnectionAborted)?;
+    Ok((stream.into(), addr))
+}
+
+/// What is set on a listener holds for every connection that is accepted from it (tcp(7), socket(7)).
+fn prepare(listener: &TcpListener, limits: &Limits) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(limits.socket_buffer)?;
+    socket.set_recv_buffer_size(limits.socket_buffer)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_AGAIN);
+    socket.set_tcp_keepalive(&keepalive)?;
+    // Keepalive does not end a peer that vanished with bytes under way; this does. It comes
+    // after our own patience, which knows the better reason.
+    socket.set_tcp_user_timeout(Some(limits.write_stall * 2))
+}
+
 fn cause(error: &io::Error) -> AcceptError {
-    const EMFILE: i32 = 24;
-    const ENFILE: i32 = 23;
-    const ENOMEM: i32 = 12;
-    const ENOBUFS: i32 = 105;
-    match error.raw_os_error() {
-        Some(EMFILE | ENFILE) => AcceptError::FdLimit,
-        Some(ENOMEM | ENOBUFS) => AcceptError::Memory,
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => AcceptError::FdLimit,
+        Some(Errno::NOMEM | Errno::NOBUFS) => AcceptError::Memory,
         _ if error.kind() == io::ErrorKind::ConnectionAborted => AcceptError::Aborted,
         _ => AcceptError::Other,
     }

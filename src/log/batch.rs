@@ -9,6 +9,9 @@ use super::Room;
 use crate::event::{Event, Message, Seq, SessionId};
 use crate::wire::{self, Profile};
 
+/// What a line has besides its text, mostly.
+const LINE: usize = 160;
+
 /// One commit turn of one room: the same for every lane.
 #[derive(Debug)]
 pub struct Batch {
@@ -39,22 +42,26 @@ impl Batch {
     pub fn text_len(&self) -> usize {
         let text = |event: &Event| match event {
             Event::Message(message) => message.text.len(),
-            Event::Presence(_) => 0,
+            Event::Presence(_) | Event::Topic(..) => 0,
         };
         self.events.iter().map(text).sum()
     }
 
-    /// Whether some of its events are presence.
+    /// Whether some of its events are presence, or anything else that the log does not keep.
     pub fn has_presence(&self) -> bool {
         self.events
             .iter()
-            .any(|event| matches!(event, Event::Presence(_)))
+            .any(|event| !matches!(event, Event::Message(_)))
     }
 
     /// Its bytes in this profile, made by the first lane that asks.
     pub fn encoded(&self, room: &Room, profile: Profile) -> &Arc<Encoded> {
         self.encoded[profile as usize].get_or_init(|| {
             let mut encoded = Encoded::new(self.before, self.head);
+            encoded
+                .bytes
+                .reserve(self.text_len() + LINE * self.events.len());
+            encoded.lines.reserve_exact(self.events.len());
             for event in &self.events {
                 encoded.push(room, profile, event);
             }
@@ -68,7 +75,7 @@ impl Batch {
 pub struct Line {
     /// Where it ends, its line end included; it begins where the one before ends.
     pub end: u32,
-    /// Its number; none for presence.
+    /// Its number; none for presence and topics.
     pub seq: Option<Seq>,
     /// Whose doing it is.
     pub author: SessionId,
@@ -117,16 +124,16 @@ impl Encoded {
     fn push(&mut self, room: &Room, profile: Profile, event: &Event) {
         let start = self.bytes.len();
         wire::encode_event(profile, &room.name, event, &mut self.bytes);
-        let (seq, author) = match event {
-            Event::Message(message) => (Some(message.seq), message.author),
-            Event::Presence(presence) => (None, presence.author),
+        let seq = match event {
+            Event::Message(message) => Some(message.seq),
+            Event::Presence(_) | Event::Topic(..) => None,
         };
         if self.bytes.len() > start {
             self.messages += u64::from(seq.is_some());
             self.lines.push(Line {
                 end: self.bytes.len() as u32,
                 seq,
-                author,
+                author: event.author(),
             });
         }
     }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{Batch, Draft};
-use crate::event::{Epoch, Event, Message, Seq, Stamp};
+use super::{Batch, Draft, Shelf};
+use crate::event::{Epoch, Event, Message, Seq, Stamp, Topic};
 use crate::limits::Limits;
 use crate::name::{Nick, RoomName};
+use crate::store::{RoomKey, RoomRow};
 
 /// A named log with a roster.
 #[derive(Debug)]
@@ -18,9 +19,12 @@ pub struct Room {
     pub name: RoomName,
     /// The life of its numbering.
     pub epoch: Epoch,
-    /// Unique within this run of the daemon, also among rooms that had the same name.
+    /// Unique within this run of the daemon, also among rooms that had the same name. Of a room
+    /// that is kept in a store: the bits of its epoch, so that it is the same after a restart.
     pub id: u64,
     head: AtomicU64,
+    /// What the store has of it, once it has something. Set by the committer alone.
+    shelf: OnceLock<Arc<Shelf>>,
     state: Mutex<State>,
 }
 
@@ -29,12 +33,22 @@ struct State {
     /// Rising without holes; the last one is the head.
     recent: VecDeque<Arc<Message>>,
     recent_bytes: usize,
-    /// Bytes of all messages ever numbered here.
+    /// Whether its messages are kept in a store.
+    is_kept: bool,
+    /// Bytes of all messages ever numbered here while it was in memory.
     end: u64,
     /// Who is in the room by case-folded nick. Several basic sessions may share one name.
     roster: BTreeMap<String, Seat>,
     /// Sessions that hear this room, listeners without a name included.
     hearers: usize,
+    /// Of these, those whose stay has begun: each is owed what is numbered from then on.
+    stays: u64,
+    /// Members at the time of numbering × messages, summed.
+    owed: u64,
+    /// The last one that was set, also an empty one.
+    topic: Option<Arc<Topic>>,
+    /// The lanes on which somebody hears this room.
+    lanes: Vec<usize>,
     /// Appended and not yet committed. The room stays while there are any.
     pending: usize,
     idle_since: Instant,
@@ -83,16 +97,94 @@ impl Room {
             epoch,
             id,
             head: AtomicU64::new(0),
+            shelf: OnceLock::new(),
             state: Mutex::new(State {
                 recent: VecDeque::new(),
                 recent_bytes: 0,
+                is_kept: false,
                 end: 0,
                 roster: BTreeMap::new(),
                 hearers: 0,
+                topic: None,
+                lanes: Vec::new(),
+                stays: 0,
+                owed: 0,
                 pending: 0,
                 idle_since: Instant::now(),
             }),
         }
+    }
+
+    /// A room without messages whose messages will be kept in a store.
+    pub(crate) fn to_be_kept(name: RoomName, epoch: u64) -> Self {
+        let mut room = Self::new(name, Epoch::from_bits(epoch), epoch);
+        let state = room.state.get_mut();
+        state.unwrap_or_else(PoisonError::into_inner).is_kept = true;
+        room
+    }
+
+    /// A room as it stands in a store.
+    pub(crate) fn of_row(row: &RoomRow, shelf: Option<Arc<Shelf>>) -> Self {
+        let mut room = Self::to_be_kept(row.name.clone(), row.epoch);
+        *room.head.get_mut() = row.head;
+        let state = room.state.get_mut();
+        state.unwrap_or_else(PoisonError::into_inner).topic = row.topic.clone().map(Arc::new);
+        room.shelf = shelf.map_or_else(OnceLock::new, OnceLock::from);
+        room
+    }
+
+    /// What the store has of it, once it has something.
+    pub fn shelf(&self) -> Option<&Arc<Shelf>> {
+        self.shelf.get()
+    }
+
+    /// Its row in the store, once it has one.
+    pub fn key(&self) -> Option<RoomKey> {
+        self.shelf().map(|shelf| shelf.key)
+    }
+
+    pub(super) fn set_shelf(&self, shelf: Arc<Shelf>) {
+        // Only the committer makes rows, and only for rooms that have none.
+        let _ = self.shelf.set(shelf);
+    }
+
+    /// As its row is, if it has one: what has to be known to bring it back.
+    pub(crate) fn row(&self) -> Option<RoomRow> {
+        let key = self.key()?;
+        let state = self.state();
+        let head = self.head();
+        Some(RoomRow {
+            key,
+            name: self.name.clone(),
+            epoch: self.id,
+            head,
+            first: self.first(&state, head),
+            bytes: 0,
+            turn: 0,
+            topic: state.topic.as_deref().cloned(),
+        })
+    }
+
+    /// Nothing up to this number can be read any more.
+    pub fn give_up(&self, to: Seq) {
+        if let Some(shelf) = self.shelf() {
+            shelf.begin_at(to.min(self.head()) + 1);
+        }
+    }
+
+    /// The oldest number that can be read somewhere.
+    fn first(&self, state: &State, head: Seq) -> Seq {
+        match self.shelf() {
+            Some(shelf) => shelf.first().min(head + 1),
+            None if state.is_kept => head + 1,
+            None => recent_from(state, head),
+        }
+    }
+
+    /// The oldest number that is kept in memory; `head` + 1 when there is none.
+    pub fn recent_from(&self) -> Seq {
+        let state = self.state();
+        recent_from(&state, self.head())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,17 +201,17 @@ impl Room {
         let state = self.state();
         let head = self.head();
         Reach {
-            first: first(&state, head),
+            first: self.first(&state, head),
             head,
             end: state.end,
         }
     }
 
-    /// The messages `from..=to` that are still kept, in order. May begin later than `from`.
+    /// The messages `from..=to` that are kept in memory, in order. May begin later than `from`.
     pub fn read(&self, from: Seq, to: Seq) -> Vec<Arc<Message>> {
         let state = self.state();
         let head = self.head();
-        let first = first(&state, head);
+        let first = recent_from(&state, head);
         if from > to || to < first || from > head {
             return Vec::new();
         }
@@ -128,12 +220,25 @@ impl Room {
         state.recent.range(start..=stop).cloned().collect()
     }
 
-    /// The first kept number after which at most `bytes` are left.
+    /// The first number kept in memory after which at most `bytes` are left.
     pub fn within_bytes(&self, bytes: u64) -> Seq {
         let state = self.state();
         let start = state.end.saturating_sub(bytes);
         let skipped = state.recent.partition_point(|message| message.end <= start);
-        first(&state, self.head()) + skipped as u64
+        recent_from(&state, self.head()) + skipped as u64
+    }
+
+    /// Somebody on this lane hears the room from now on: what is committed after this is sent there.
+    pub fn add_lane(&self, lane: usize) {
+        let mut state = self.state();
+        if !state.lanes.contains(&lane) {
+            state.lanes.push(lane);
+        }
+    }
+
+    /// Nobody on this lane hears the room any more.
+    pub fn remove_lane(&self, lane: usize) {
+        self.state().lanes.retain(|known| *known != lane);
     }
 
     /// A session has begun to hear this room.
@@ -146,6 +251,25 @@ impl Room {
         let mut state = self.state();
         state.hearers -= 1;
         state.idle_since = Instant::now();
+    }
+
+    /// A session's stay begins: it is owed what is numbered above the head that this gives.
+    pub fn begin_stay(&self) -> Seq {
+        let mut state = self.state();
+        state.stays += 1;
+        self.head()
+    }
+
+    /// A session's stay ends: it is owed what was numbered up to the head that this gives.
+    pub fn end_stay(&self) -> Seq {
+        let mut state = self.state();
+        state.stays -= 1;
+        self.head()
+    }
+
+    /// Members at the time of numbering × messages, summed.
+    pub fn owed(&self) -> u64 {
+        self.state().owed
     }
 
     /// Puts a name on the roster. True if it was not there.
@@ -175,6 +299,11 @@ impl Room {
             state.roster.remove(&key);
         }
         gone
+    }
+
+    /// What it is about, if anybody ever said so.
+    pub fn topic(&self) -> Option<Arc<Topic>> {
+        self.state().topic.clone()
     }
 
     /// How many names are on the roster.
@@ -218,13 +347,11 @@ impl Room {
     }
 
     /// One more event is on its way into this log.
-    #[cfg(feature = "test-faults")]
     pub(super) fn expect_commit(&self) {
         self.state().pending += 1;
     }
 
     /// So many of them have arrived.
-    #[cfg(feature = "test-faults")]
     pub(super) fn committed(&self, count: usize) {
         self.state().pending -= count;
     }
@@ -236,7 +363,7 @@ impl Room {
         events: impl IntoIterator<Item = Pending>,
         time_ms: i64,
         limits: &Limits,
-        send: impl FnOnce(Batch),
+        send: impl FnOnce(Batch, &[usize]),
     ) -> Vec<Stamp> {
         let mut state = self.state();
         let before = self.head();
@@ -246,7 +373,12 @@ impl Room {
         let events: Vec<Event> = events
             .into_iter()
             .map(|pending| match pending {
-                Pending::Presence(event) => event,
+                Pending::Unnumbered(event) => {
+                    if let Event::Topic(_, topic) = &event {
+                        state.topic = Some(topic.clone());
+                    }
+                    event
+                }
                 Pending::Message(draft) => {
                     head += 1;
                     born.get_or_insert(draft.born);
@@ -261,8 +393,10 @@ impl Room {
             })
             .collect();
         state.forget(limits);
+        state.owed += (head - before) * state.stays;
         self.head.store(head, Ordering::Release);
-        send(Batch::new(before, head, events, born.flatten()));
+        let batch = Batch::new(before, head, events, born.flatten());
+        send(batch, &state.lanes);
         stamps
     }
 }
@@ -271,7 +405,16 @@ impl Room {
 #[derive(Debug)]
 pub(super) enum Pending {
     Message(Draft),
-    Presence(Event),
+    Unnumbered(Event),
+}
+
+impl Pending {
+    pub(super) fn text_len(&self) -> usize {
+        match self {
+            Self::Message(draft) => draft.text.len(),
+            Self::Unnumbered(_) => 0,
+        }
+    }
 }
 
 impl State {
@@ -303,6 +446,6 @@ impl State {
     }
 }
 
-fn first(state: &State, head: Seq) -> Seq {
+fn recent_from(state: &State, head: Seq) -> Seq {
     state.recent.front().map_or(head + 1, |message| message.seq)
 }

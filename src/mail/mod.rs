@@ -4,17 +4,20 @@
 //! unanswered message (`limits.clients` × `limits.unacked`), and single words of the operator.
 
 mod retry;
+mod trace;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-use crate::close::CloseReason;
-use crate::event::{SessionId, Stamp};
+use crate::books::Standing;
+use crate::close::Ending;
+use crate::event::{Message, SessionId, Stamp, Topic};
 use crate::fault::ErrorCode;
 use crate::name::{Nick, RoomName};
 
 pub use retry::{Begun, Retries, Retry, RetryKey, RetryTarget};
+pub use trace::{Onlooker, Trace, TracedLine};
 
 /// What is said to a lane.
 #[derive(Debug)]
@@ -35,12 +38,30 @@ pub enum Note {
         /// Which.
         session: SessionId,
         /// Why.
-        reason: CloseReason,
+        ending: Ending,
         /// The sentence in its `bye`, if there is a better one than the reason's own.
         text: Option<Box<str>>,
     },
+    /// What was asked of the store for sessions that are behind.
+    Page {
+        /// Of which room, by its id.
+        room: u64,
+        /// Which of its chunks.
+        chunk: u64,
+        /// What was found.
+        page: Page,
+    },
     /// The daemon drains, and no lane takes messages any more.
     LogsAreFinal,
+    /// How far have this lane's sessions come?
+    Stand(oneshot::Sender<Standing>),
+    /// Somebody looks on at a session.
+    Trace {
+        /// At which.
+        session: SessionId,
+        /// Where its lines are shown.
+        trace: Box<Trace>,
+    },
     /// An operator's word to the sessions of this lane.
     Notice {
         /// What is said.
@@ -48,6 +69,24 @@ pub enum Note {
         /// Only to those in this room.
         room: Option<RoomName>,
     },
+    /// What a session is told next of a page of history has been read from the store.
+    Past {
+        /// The session.
+        session: SessionId,
+        /// What was found.
+        page: Page,
+    },
+}
+
+/// What was found when a page was to be read from the store.
+#[derive(Debug)]
+pub enum Page {
+    /// Its messages, in order, those that are there.
+    Messages(Vec<Arc<Message>>),
+    /// It is not what was written, and never will be again.
+    Damaged,
+    /// It cannot be read now.
+    Unreadable,
 }
 
 impl Outcome {
@@ -78,6 +117,8 @@ pub enum Outcome {
         /// Whether it had been there before.
         duplicate: bool,
     },
+    /// The room is about this.
+    Topic(Arc<Topic>),
     /// It is nowhere, and never will be.
     Refused {
         /// Why.
@@ -157,6 +198,15 @@ impl Mailbox {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(note);
+        self.arrived.notify_one();
+    }
+
+    /// Puts notes in and wakes the lane once. Never waits.
+    pub fn post_all(&self, mut notes: Vec<Note>) {
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&mut notes);
         self.arrived.notify_one();
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Outcome, Ticket};
+use crate::event::Stamp;
 use crate::fault::ErrorCode;
 
 /// Where the message was to go.
@@ -27,7 +28,7 @@ pub enum RetryTarget {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RetryKey {
     /// The author's identity.
-    pub identity: u64,
+    pub identity: u128,
     /// Where it was to go.
     pub target: RetryTarget,
     /// The author's own id of it.
@@ -81,6 +82,10 @@ impl Retries {
     ) -> Begun {
         let mut memory = self.memory();
         memory.forget(age, most);
+        #[cfg(feature = "test-faults")]
+        if crate::sabotage::is_on("dedup_ignored") {
+            memory.entries.remove(&key);
+        }
         match memory.entries.get_mut(&key) {
             Some(Entry::Known(outcome)) => Begun::Known(outcome.again()),
             Some(Entry::UnderWay(waiting)) => {
@@ -100,6 +105,18 @@ impl Retries {
                 });
                 Begun::New(ticket)
             }
+        }
+    }
+
+    /// Takes in what was committed in a former run of the daemon, so long ago, oldest first.
+    pub fn remember(&self, known: impl IntoIterator<Item = (RetryKey, Stamp, Instant)>) {
+        let mut memory = self.memory();
+        for (key, stamp, at) in known {
+            let key = Arc::new(key);
+            let duplicate = false;
+            let entry = Entry::Known(Outcome::Committed { stamp, duplicate });
+            memory.entries.insert(key.clone(), entry);
+            memory.ages.push_back((at, key));
         }
     }
 

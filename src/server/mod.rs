@@ -4,10 +4,16 @@
 //! caller's own, which is the control plane: admin, metrics, systemd, reload and the drain run
 //! there, so that they answer while every worker is busy.
 
+mod args;
+mod cgroup;
 mod doors;
 mod fit;
+mod history;
+mod inherited;
+mod search;
 mod signals;
 mod systemd;
+mod watchdog;
 mod workers;
 
 use std::fmt;
@@ -21,14 +27,21 @@ use tokio_util::task::TaskTracker;
 
 use crate::build::BUILD;
 use crate::config::{Loaded, Sources};
-use crate::control::{Control, LogSwitch, Parts};
+use crate::control::{BanFile, BooksReport, Control, Door, LogSwitch, Parts};
 use crate::hub::Hub;
+use crate::listen::Probes;
 use crate::name::RoomName;
 use crate::phase::Phase;
+use crate::places::Surroundings;
+use crate::spares::Spares;
 use crate::telemetry::logs::Logs;
 
-pub use fit::fit_limits;
+pub use args::{Args, command};
+use doors::{Keeper, Porters};
+pub use fit::{budget, fit_limits};
+pub use inherited::Inherited;
 pub use signals::Signals;
+use watchdog::Watchdog;
 
 /// How long the threads may take to end once everybody is closed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -63,6 +76,8 @@ pub struct Start {
     pub logs: Logs,
     /// The signals, installed before anything else.
     pub signals: Signals,
+    /// The sockets that systemd has opened.
+    pub inherited: Inherited,
 }
 
 /// Runs the daemon until it is asked to stop.
@@ -75,7 +90,10 @@ pub fn run(start: Start) -> Result<(), Failure> {
         .thread_name("control")
         .build()
         .map_err(|error| Failure::Runtime(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(serve(start))
+    let served = runtime.block_on(serve(start));
+    // Nobody waits for who still meets the disk.
+    runtime.shutdown_timeout(LAST_WORDS);
+    served
 }
 
 async fn serve(start: Start) -> Result<(), Failure> {
@@ -84,48 +102,128 @@ async fn serve(start: Start) -> Result<(), Failure> {
         sources,
         logs,
         signals,
+        inherited,
     } = start;
     let limits = fit_limits(&loaded).map_err(Failure::Config)?;
     let config = loaded.config.clone();
     let default_room = RoomName::new(&config.server.default_room)
         .map_err(|why| Failure::Config(format!("server.default_room: {why}")))?;
-    let hub = Hub::new(&config.server.name, limits, default_room, wall_clock);
+    logs.set_addresses(config.log.addresses);
+    let readers = fit::readers(&limits);
+    let (hub, history) = history::open(&config, limits, default_room, wall_clock)?;
     hub.open_default_room()
         .map_err(|_| Failure::Runtime("the system gives no random bits for an epoch".to_owned()))?;
+    let bans = old_bans(&hub)?;
+    let (search, follower) = search::follow(&hub)?.unzip();
     let control = Control::new(Parts {
         hub: hub.clone(),
         loaded,
         sources,
         fit_limits: Box::new(fit_limits),
         log: log_switch(&logs),
+        bans,
+        readers,
+        search,
+        memory_limit: fit::memory_limit(),
+        reload_told: Box::new(systemd::tell_reload),
+        spares: Spares::for_connections(fit::spare_connections()),
     });
 
     // Everything is bound before anything is served, so that a fault leaves nothing half open.
-    let doors = doors::open(&config)?;
+    let doors = doors::open(&config, inherited)?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let workers = workers::start(&hub, config.server.workers, doors.chat)?;
+    let workers = workers::start(&hub, config.server.workers)?;
+    let spares = control.spares().clone();
+    let probes = Arc::<Probes>::default();
     let site = crate::telemetry::site(&control, workers.runtimes());
-    for (door, address) in &doors.addresses {
+    let porters = Porters {
+        chat: workers.chat(),
+        probes: probes.clone(),
+        control: control.clone(),
+        site,
+        spares: spares.clone(),
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+    };
+    let keeper = Keeper::serve(doors, porters);
+    let addresses = keeper.doors();
+    for Door { door, address } in &addresses {
         control.add_door(door, address);
     }
-    doors.control.serve(&control, site, &stop, &tasks);
-    tasks.spawn(sweep(hub.clone(), stop.clone()));
+    let looking = keeper.clone();
+    control.set_door_opener(Box::new(move |config| keeper.open(config)));
+    let mut places = addresses;
+    places.extend(history.map(|address| Door {
+        door: "history",
+        address,
+    }));
+    tasks.spawn(sweep(control.clone(), spares, stop.clone()));
+    tasks.spawn(hand_out(control.clone(), stop.clone()));
     signals.attach(control.clone(), &stop, &tasks);
 
     hub.set_phase(Phase::Ready);
-    announce(&doors.addresses);
+    announce(&places);
     tasks.spawn(systemd::tell(control.clone(), stop.clone()));
+    let watchdog = Watchdog {
+        control: control.clone(),
+        probes,
+        door: Box::new(move || looking.chat_address()),
+        lanes: hub.lanes().len(),
+    };
+    tasks.spawn(watchdog.run(stop.clone()));
     drained(&control).await;
 
     hub.set_phase(Phase::Stopped);
     workers.join(LAST_WORDS).await;
+    drop(follower);
+    // Nobody appends any more; nobody is served any more either, so that this thread may wait.
+    hub.log.close();
     stop.cancel();
     tasks.close();
     // Whoever still talks to an admin door has had their time.
     let _ = timeout(LAST_WORDS, tasks.wait()).await;
+    close_books(&control);
     tracing::info!(event = "daemon.stopped", "the daemon has stopped");
     logs.flush(LAST_WORDS);
     Ok(())
+}
+
+/// The last line of the books: everybody has gone, and nothing may be owed that stands nowhere.
+fn close_books(control: &Control) {
+    let books = control.closing_books();
+    let BooksReport {
+        owed,
+        written,
+        own,
+        gapped,
+        gone,
+        difference,
+        replays_difference,
+        ..
+    } = books;
+    if books.balanced {
+        tracing::info!(
+            event = "books.closed",
+            owed,
+            written,
+            own,
+            gapped,
+            gone,
+            difference
+        );
+    } else {
+        tracing::error!(
+            event = "books.closed",
+            owed,
+            written,
+            own,
+            gapped,
+            gone,
+            difference,
+            replays_difference,
+            "the books do not balance: messages were lost or written twice"
+        );
+    }
 }
 
 /// Waits until the daemon is to end and everybody has gone, or the deadline is over.
@@ -154,32 +252,63 @@ async fn drained(control: &Control) {
     }
 }
 
-/// Once a second: rooms that nobody needs go.
-async fn sweep(hub: Arc<Hub>, stop: CancellationToken) {
+/// Puts the bans of the last life in force. A file that cannot be read is no reason to forget them.
+fn old_bans(hub: &Hub) -> Result<Option<BanFile>, Failure> {
+    let file = match BanFile::find(&Surroundings::of_process()) {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::warn!(event = "bans.homeless", %error, "bans will not outlive the daemon");
+            return Ok(None);
+        }
+    };
+    let bans = file.load().map_err(Failure::Runtime)?;
+    if !bans.is_empty() {
+        tracing::info!(event = "bans.loaded", bans = bans.len(), path = %file.path().display());
+    }
+    hub.ban_again(bans);
+    Ok(Some(file))
+}
+
+/// Once a second: rooms that nobody needs go, bans and values whose time is over too, and what could
+/// not be kept of the bans is tried again.
+async fn sweep(control: Control, spares: Spares, stop: CancellationToken) {
+    let hub = control.hub().clone();
     let mut second = tokio::time::interval_at(Instant::now(), Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     stop.run_until_cancelled(async {
         loop {
             second.tick().await;
             hub.sweep_rooms();
+            hub.sweep_bans();
+            control.sweep_history();
+            control.keep_bans_again().await;
+            control.expire_values().await;
+            spares.refill();
         }
     })
     .await;
 }
 
+/// Hands out events to those who listen.
+async fn hand_out(control: Control, stop: CancellationToken) {
+    stop.run_until_cancelled(control.feed().hand_out()).await;
+}
+
 fn log_switch(logs: &Logs) -> LogSwitch {
-    let (levels, drops) = (logs.clone(), logs.clone());
+    let (levels, addresses, drops) = (logs.clone(), logs.clone(), logs.clone());
     LogSwitch {
         set_level: Box::new(move |level| levels.set_level(level)),
+        set_addresses: Box::new(move |how| addresses.set_addresses(how)),
+        feed: logs.feed().clone(),
         dropped: Box::new(move || drops.dropped()),
     }
 }
 
-/// The one line on standard output: where the daemon really listens.
-fn announce(addresses: &[(&'static str, String)]) {
-    let list: Vec<String> = addresses
+/// The one line on standard output: where the daemon really listens, and where it keeps history.
+fn announce(doors: &[Door]) {
+    let list: Vec<String> = doors
         .iter()
-        .map(|(door, address)| format!("{door}={address}"))
+        .map(|Door { door, address }| format!("{door}={address}"))
         .collect();
     let list = list.join(" ");
     tracing::info!(event = "daemon.ready", version = BUILD.version, doors = %list, "ready");

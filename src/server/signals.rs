@@ -88,7 +88,7 @@ async fn obey(control: &Control, word: Word) {
     match word {
         Word::Drain => drop(control.drain(None)),
         // It logs its own result, the same that `chatctl reload` prints.
-        Word::Reload => drop(control.reload().await),
+        Word::Reload => drop(control.reload(false).await),
         Word::Status => control.log_status(),
     }
 }

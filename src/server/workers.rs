@@ -1,6 +1,5 @@
 //! The threads of the data plane.
 
-use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,7 +13,7 @@ use tokio::time::timeout;
 use super::Failure;
 use crate::hub::Hub;
 use crate::lane::{self, ARRIVALS, Arrival};
-use crate::listen::Acceptor;
+use crate::listen::{Acceptor, ChatDoor};
 use crate::mail::Mailbox;
 
 /// Exit status after a fault of the daemon's own (EX_SOFTWARE of sysexits.h).
@@ -26,29 +25,32 @@ pub(super) struct Workers {
     runtimes: Vec<Handle>,
     lanes: Vec<oneshot::Receiver<()>>,
     threads: Vec<JoinHandle<()>>,
+    chat: mpsc::Sender<ChatDoor>,
 }
 
+/// Doors that wait for the accepting thread to take them.
+const DOORS: usize = 64;
+
 /// Starts one thread per worker and one that accepts.
-pub(super) fn start(
-    hub: &Arc<Hub>,
-    workers: Option<usize>,
-    listeners: Vec<TcpListener>,
-) -> Result<Workers, Failure> {
+pub(super) fn start(hub: &Arc<Hub>, workers: Option<usize>) -> Result<Workers, Failure> {
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let (chat, chat_doors) = mpsc::channel(DOORS);
     let mut started = Workers {
         runtimes: Vec::new(),
         lanes: Vec::new(),
         threads: Vec::new(),
+        chat,
     };
     let mailboxes: Vec<Arc<Mailbox>> = (0..count).map(|_| Arc::default()).collect();
     hub.set_lanes(mailboxes.clone());
     let mut doors = Vec::new();
-    for (number, mailbox) in mailboxes.into_iter().enumerate() {
+    // Subscribed before the first session, so that no batch is missed.
+    let handouts = hub.log.subscribe(count);
+    for (number, (mailbox, handouts)) in mailboxes.into_iter().zip(handouts).enumerate() {
         let (door, arrivals) = mpsc::channel(ARRIVALS);
         doors.push(door);
-        // Subscribed before the first session, so that no batch is missed.
-        let handouts = hub.log.subscribe();
         let start = lane::Start {
+            number,
             hub: hub.clone(),
             mailbox,
             handouts,
@@ -56,7 +58,7 @@ pub(super) fn start(
         };
         started.start_lane(number, start)?;
     }
-    started.start_acceptor(hub, doors, listeners)?;
+    started.start_acceptor(hub, doors, chat_doors)?;
     Ok(started)
 }
 
@@ -78,29 +80,37 @@ impl Workers {
         })
     }
 
+    /// Where chat doors go to be served.
+    pub(super) fn chat(&self) -> mpsc::Sender<ChatDoor> {
+        self.chat.clone()
+    }
+
     fn start_acceptor(
         &mut self,
         hub: &Arc<Hub>,
         lanes: Vec<mpsc::Sender<Arrival>>,
-        listeners: Vec<TcpListener>,
+        mut doors: mpsc::Receiver<ChatDoor>,
     ) -> Result<(), Failure> {
         let runtime = runtime()?;
         let (hub, meter) = (hub.clone(), hub.meter());
         self.spawn("accept".to_owned(), move || {
             let local = LocalSet::new();
-            for (first, listener) in listeners.into_iter().enumerate() {
-                let acceptor = Acceptor {
-                    hub: hub.clone(),
-                    lanes: lanes.clone(),
-                    meter: meter.clone(),
-                };
-                local.spawn_local(async move {
-                    if let Err(error) = acceptor.run(listener, first).await {
-                        tracing::error!(event = "door.lost", door = "chat", %error);
-                    }
-                });
-            }
-            drop(lanes);
+            let serving = hub.clone();
+            local.spawn_local(async move {
+                let mut first = 0;
+                while let Some(door) = doors.recv().await {
+                    let acceptor = Acceptor {
+                        hub: serving.clone(),
+                        lanes: lanes.clone(),
+                        meter: meter.clone(),
+                        spares: door.spares.clone(),
+                        probes: door.probes.clone(),
+                        outlives_us: door.outlives_us,
+                    };
+                    tokio::task::spawn_local(serve_chat(acceptor, door, first));
+                    first += 1;
+                }
+            });
             local.block_on(&runtime, stopped(&hub));
         })
     }
@@ -126,6 +136,12 @@ impl Workers {
         if timeout(patience, all).await.is_err() {
             tracing::error!(event = "lane.stuck", "a worker did not end in time");
         }
+    }
+}
+
+async fn serve_chat(acceptor: Acceptor, door: ChatDoor, first: usize) {
+    if let Err(error) = acceptor.run(door, first).await {
+        tracing::error!(event = "door.lost", door = "chat", %error);
     }
 }
 

@@ -3,9 +3,11 @@
 //! [`Timers`] only remembers when things happened; [`Timers::judge`] says at any time what follows
 //! from that and when to look again. So activity costs one store, and nothing is cancelled.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use crate::close::CloseReason;
+use crate::close::{CloseReason, Detail, Ending};
 use crate::limits::Limits;
 
 /// When things happened to one session.
@@ -32,7 +34,7 @@ pub enum Verdict {
     /// A ping is due.
     Ping,
     /// Patience ended.
-    Close(CloseReason),
+    Close(Ending),
 }
 
 /// Which timers apply to a session.
@@ -58,15 +60,29 @@ impl Timers {
         }
     }
 
+    /// So much time until now does not count.
+    pub fn forgive(&mut self, time: Duration) {
+        self.heard += time;
+        let others = [
+            &mut self.opening,
+            &mut self.line,
+            &mut self.pinged,
+            &mut self.stalled,
+        ];
+        for since in others.into_iter().flatten() {
+            *since += time;
+        }
+    }
+
     /// What follows at `now`.
     pub fn judge(&self, now: Instant, limits: &Limits, manner: Manner) -> Verdict {
-        use CloseReason::{HelloTimeout, IdleTimeout, LineTimeout, PingTimeout, SlowConsumer};
+        use CloseReason::{HelloTimeout, IdleTimeout, LineTimeout, PingTimeout};
         let mut next: Option<Instant> = None;
-        let mut ends = [
+        let mut ends: [Option<(Instant, Ending)>; 5] = [
             self.stalled
-                .map(|since| (since + limits.write_stall, SlowConsumer)),
+                .map(|since| (since + limits.write_stall, Detail::WriteStall.into())),
             self.opening
-                .map(|since| (since + limits.hello_timeout, HelloTimeout)),
+                .map(|since| (since + limits.hello_timeout, HelloTimeout.into())),
             None,
             None,
             None,
@@ -75,18 +91,18 @@ impl Timers {
             ends[2] = self
                 .line
                 .filter(|_| self.opening.is_none())
-                .map(|since| (since + limits.line_timeout, LineTimeout));
+                .map(|since| (since + limits.line_timeout, LineTimeout.into()));
             if manner.spoken {
                 ends[3] = limits
                     .idle_timeout
-                    .map(|idle| (self.heard + idle, IdleTimeout));
+                    .map(|idle| (self.heard + idle, IdleTimeout.into()));
                 let pinged = self.pinged.filter(|_| manner.pings);
-                ends[4] = pinged.map(|since| (since + limits.ping_timeout, PingTimeout));
+                ends[4] = pinged.map(|since| (since + limits.ping_timeout, PingTimeout.into()));
             }
         }
-        for (at, reason) in ends.into_iter().flatten() {
+        for (at, ending) in ends.into_iter().flatten() {
             if at <= now {
-                return Verdict::Close(reason);
+                return Verdict::Close(ending);
             }
             next = Some(next.map_or(at, |next| next.min(at)));
         }
@@ -103,8 +119,6 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SPOKEN: Manner = Manner {
@@ -132,7 +146,7 @@ mod tests {
         assert_eq!(timers.judge(due, &limits, SPOKEN), Verdict::Wait(Some(end)));
         assert_eq!(
             timers.judge(end, &limits, SPOKEN),
-            Verdict::Close(CloseReason::PingTimeout)
+            Verdict::Close(CloseReason::PingTimeout.into())
         );
         let paused = Manner {
             paused: true,
@@ -159,7 +173,7 @@ mod tests {
         let end = start + limits.hello_timeout;
         assert_eq!(
             timers.judge(end, &limits, manner),
-            Verdict::Close(CloseReason::HelloTimeout)
+            Verdict::Close(CloseReason::HelloTimeout.into())
         );
     }
 
@@ -172,19 +186,46 @@ mod tests {
         let end = start + limits.line_timeout;
         assert_eq!(
             timers.judge(end, &limits, SPOKEN),
-            Verdict::Close(CloseReason::LineTimeout)
+            Verdict::Close(CloseReason::LineTimeout.into())
         );
         timers.line = None;
         let end = start + seconds(40);
         assert_eq!(
             timers.judge(end, &limits, SPOKEN),
-            Verdict::Close(CloseReason::IdleTimeout)
+            Verdict::Close(CloseReason::IdleTimeout.into())
         );
         timers.stalled = Some(start);
         let end = start + limits.write_stall;
         assert_eq!(
             timers.judge(end, &limits, SPOKEN),
-            Verdict::Close(CloseReason::SlowConsumer)
+            Verdict::Close(Detail::WriteStall.into())
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_does_not_count_is_added_to_everybody_s_patience() {
+        let (start, limits) = (Instant::now(), Limits::default());
+        let idle = limits.idle_timeout.unwrap_or(seconds(60));
+        let limits = Limits {
+            idle_timeout: Some(idle),
+            ..limits
+        };
+        let mut timers = Timers {
+            opening: Some(start),
+            line: Some(start),
+            pinged: Some(start),
+            stalled: Some(start),
+            ..Timers::new(start)
+        };
+        let stop = seconds(24 * 60 * 60);
+        timers.forgive(stop);
+        assert!(matches!(
+            timers.judge(start + stop, &limits, SPOKEN),
+            Verdict::Wait(Some(_))
+        ));
+        assert!(matches!(
+            timers.judge(start + stop + idle, &limits, SPOKEN),
+            Verdict::Close(_)
+        ));
     }
 }

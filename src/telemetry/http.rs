@@ -22,13 +22,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::metrics;
 use crate::backoff::Backoff;
 use crate::phase::Phase;
+use crate::spares::{Loan, Spares};
 
 /// Connections at once; one more is closed unheard.
 pub const CONNECTIONS: usize = 16;
@@ -46,6 +47,10 @@ pub struct Site {
     pub metrics: Box<dyn Fn(&Traffic) -> String + Send + Sync>,
     /// What `/readyz` tells.
     pub phase: watch::Receiver<Phase>,
+    /// Whether nobody is let in for now.
+    pub paused: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Why messages cannot be kept now, if they cannot.
+    pub trouble: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// `metrics.hosts`, as they are now.
     pub hosts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// What has come through so far.
@@ -65,16 +70,26 @@ impl std::fmt::Debug for Site {
 pub struct Traffic {
     /// Scrapes answered.
     pub scrapes: AtomicU64,
+    /// What the last of them took to put together, in microseconds.
+    pub render_micros: AtomicU64,
     /// Connections closed because there were [`CONNECTIONS`].
     pub refused: AtomicU64,
+    /// Failures of `accept`.
+    pub accept_failed: AtomicU64,
 }
 
 /// Answers until `stop`. Errors of `accept` never end it.
-pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    site: Arc<Site>,
+    spares: Spares,
+    stop: CancellationToken,
+) {
     let door = Door {
         site,
         seats: Arc::new(Semaphore::new(CONNECTIONS)),
         tasks: TaskTracker::new(),
+        spares,
     };
     stop.run_until_cancelled(door.accept(&listener)).await;
     drop(listener);
@@ -86,33 +101,47 @@ struct Door {
     site: Arc<Site>,
     seats: Arc<Semaphore>,
     tasks: TaskTracker,
+    spares: Spares,
 }
 
 impl Door {
     async fn accept(&self, listener: &TcpListener) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new("metrics");
+        let mut loan = None;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     backoff.reset();
-                    self.seat(stream);
+                    self.seat(stream, loan.take());
                 }
-                Err(error) => backoff.pause("metrics", &error).await,
+                // A door that has borrowed once and still fails waits as any other.
+                Err(error) => match loan
+                    .is_none()
+                    .then(|| self.spares.lend_for(&error))
+                    .flatten()
+                {
+                    Some(borrowed) => loan = Some(borrowed),
+                    None => {
+                        self.site.traffic.accept_failed.fetch_add(1, Relaxed);
+                        backoff.pause(&error).await;
+                    }
+                },
             }
         }
     }
 
-    fn seat(&self, stream: TcpStream) {
+    fn seat(&self, stream: TcpStream, loan: Option<Loan>) {
         let Ok(permit) = self.seats.clone().try_acquire_owned() else {
             self.site.traffic.refused.fetch_add(1, Relaxed);
             return;
         };
-        self.tasks.spawn(talk(stream, self.site.clone(), permit));
+        let seat = (permit, loan);
+        self.tasks.spawn(talk(stream, self.site.clone(), seat));
     }
 }
 
 /// One connection, one request. What goes wrong is the monitor's business.
-async fn talk(stream: TcpStream, site: Arc<Site>, _permit: OwnedSemaphorePermit) {
+async fn talk(stream: TcpStream, site: Arc<Site>, _seat: (OwnedSemaphorePermit, Option<Loan>)) {
     let answer =
         service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&site, &request))));
     let connection = http1::Builder::new()
@@ -148,7 +177,7 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     match path {
         "/metrics" => scrape(site),
         "/livez" => page(StatusCode::OK, "alive\n"),
-        "/readyz" => readiness(*site.phase.borrow()),
+        "/readyz" => readiness(*site.phase.borrow(), (site.paused)(), (site.trouble)()),
         _ => page(StatusCode::OK, INDEX),
     }
 }
@@ -156,12 +185,16 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 const INDEX: &str = "\
 /metrics  numbers, for Prometheus
 /livez    200 while the process answers
-/readyz   200 while new connections are served, else 503 and the phase
+/readyz   200 while new connections are served and messages kept, else 503 and why not
 ";
 
 fn scrape(site: &Site) -> Response<Full<Bytes>> {
     site.traffic.scrapes.fetch_add(1, Relaxed);
-    let mut answer = page(StatusCode::OK, (site.metrics)(&site.traffic));
+    let begun = Instant::now();
+    let text = (site.metrics)(&site.traffic);
+    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    site.traffic.render_micros.store(took, Relaxed);
+    let mut answer = page(StatusCode::OK, text);
     answer.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static(metrics::CONTENT_TYPE),
@@ -169,13 +202,14 @@ fn scrape(site: &Site) -> Response<Full<Bytes>> {
     answer
 }
 
-fn readiness(phase: Phase) -> Response<Full<Bytes>> {
-    let status = if phase == Phase::Ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
+fn readiness(phase: Phase, paused: bool, trouble: Option<&str>) -> Response<Full<Bytes>> {
+    let why_not = match (phase, paused, trouble) {
+        (Phase::Ready, false, None) => return page(StatusCode::OK, format!("{phase}\n")),
+        (Phase::Ready, true, _) => "paused\n".to_owned(),
+        (Phase::Ready, false, Some(trouble)) => format!("history: {trouble}\n"),
+        (phase, ..) => format!("{phase}\n"),
     };
-    page(status, format!("{phase}\n"))
+    page(StatusCode::SERVICE_UNAVAILABLE, why_not)
 }
 
 fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -240,11 +274,18 @@ mod tests {
             let site = Arc::new(Site {
                 metrics: Box::new(|traffic| format!("scrapes {}\n", traffic.scrapes.load(Relaxed))),
                 phase: watched,
+                paused: Box::new(|| false),
+                trouble: Box::new(|| None),
                 hosts: Box::new(|| vec!["Chat.Example".to_owned()]),
                 traffic: Traffic::default(),
             });
             let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-            tasks.spawn(serve(listener, site.clone(), stop.clone()));
+            tasks.spawn(serve(
+                listener,
+                site.clone(),
+                Spares::default(),
+                stop.clone(),
+            ));
             tasks.close();
             Self {
                 address,

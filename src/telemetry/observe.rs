@@ -7,20 +7,27 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::http::{Site, Traffic};
-use super::metrics::{AdminRequests, Gauges, Metrics};
+use super::metrics::{AdminRequests, Gauges, HistoryGauges, Metrics, Worker};
 use crate::build::BUILD;
 use crate::control::Control;
+use crate::search::Search;
 
 /// The monitor's door for this daemon. `workers` are the runtimes of the data plane.
 pub fn site(control: &Control, workers: Vec<Handle>) -> Arc<Site> {
     let metrics = Metrics::new(&BUILD, &gauges(control, &workers, &Traffic::default()));
     let phase = control.hub().phase_changes();
     let (shown, hosts) = (control.clone(), control.clone());
+    let (paused, history) = (control.clone(), control.clone());
     Arc::new(Site {
         metrics: Box::new(move |traffic| {
-            metrics.render(&shown.totals(), &gauges(&shown, &workers, traffic))
+            let gauges = gauges(&shown, &workers, traffic);
+            // The system's own numbers are read from files.
+            let _loan = shown.spares().lend_if_none();
+            metrics.render(&shown.totals(), &gauges)
         }),
         phase,
+        paused: Box::new(move || paused.hub().is_paused()),
+        trouble: Box::new(move || history.history_trouble()),
         hosts: Box::new(move || hosts.live().config.metrics.hosts),
         traffic: Traffic::default(),
     })
@@ -44,6 +51,8 @@ fn gauges(control: &Control, workers: &[Handle], traffic: &Traffic) -> Gauges {
         room_members: members.clone().sum(),
         room_members_max: members.max().unwrap_or(0),
         behind_clients: census.behind,
+        owed: hub.owed(),
+        pending: census.lag_msgs,
         lag_messages_max: census.lag_msgs_max,
         lag_max: census.lag_max,
         buffer_bytes: read.buffer_bytes as u64,
@@ -51,6 +60,7 @@ fn gauges(control: &Control, workers: &[Handle], traffic: &Traffic) -> Gauges {
         identities: read.identities as u64,
         dedup_entries: read.dedup_entries as u64,
         dedup_entries_limit: limits.dedup_entries as u64,
+        dedup_evictions: read.dedup_evictions,
         config_reloads: control.reload_counts(),
         config_last_reload_successful: control.last_load_was_good(),
         config_last_reload_success_seconds: control.last_good_load_ms() as f64 / 1000.0,
@@ -61,8 +71,56 @@ fn gauges(control: &Control, workers: &[Handle], traffic: &Traffic) -> Gauges {
         admin_requests: admin_requests(control),
         metrics_scrapes: traffic.scrapes.load(Relaxed),
         metrics_refused: traffic.refused.load(Relaxed),
+        door_accept_errors: vec![
+            ("admin", tally.accept_failed.load(Relaxed)),
+            ("metrics", traffic.accept_failed.load(Relaxed)),
+        ],
+        reserved_descriptors: control.spares().kept() as u64,
         log_lines_dropped: control.log_lines_dropped(),
-        workers_busy: workers.iter().flat_map(busy).collect(),
+        paused: hub.is_paused(),
+        event_listeners: control.feed().listeners() as u64,
+        events_lost: control.feed().lost(),
+        history: history(control),
+        bans: hub.ban_count() as u64,
+        bans_limit: limits.bans as u64,
+        bans_saved: control.bans_are_kept(),
+        search_lag: control.search().map_or(0, Search::lag),
+        search_indexed: control.search().map_or(0, Search::indexed),
+        search_follows: control
+            .search()
+            .is_some_and(|search| search.trouble().is_none()),
+        outbox_limit_bytes: limits.outbox as u64,
+        lag_messages_top: census.lag_msgs_top.map(|messages| messages as f64),
+        lag_seconds_top: census.lag_ms_top.map(|ms| ms as f64 / 1000.0),
+        config_hash: control.config_hash(),
+        memory_worst_case_bytes: limits.worst_case().process(),
+        memory_limit_bytes: control.memory_limit(),
+        metrics_render: Duration::from_micros(traffic.render_micros.load(Relaxed)),
+        watchdog_probes: control.watch().counts(),
+        workers: workers.iter().map(worker).collect(),
+    }
+}
+
+fn history(control: &Control) -> HistoryGauges {
+    let report = control.history_report();
+    HistoryGauges {
+        in_trouble: report.trouble.is_some(),
+        rooms: report.rooms as u64,
+        rooms_limit: report.rooms_limit as u64,
+        messages: report.messages,
+        used_bytes: report.used_bytes,
+        limit_bytes: report.limit_bytes.unwrap_or(0),
+        file_bytes: report.file_bytes,
+        wal_bytes: report.wal_bytes,
+        queued: report.queued_messages as u64,
+        queue_limit: report.queue_limit as u64,
+        refused: report.refused_messages,
+        checkpoints: report.checkpoints,
+        checkpoint_errors: report.checkpoint_errors,
+        read_errors: report.read_errors,
+        errors: report.errors,
+        pruned: report.pruned,
+        turns: Some([report.commit_seconds, report.turn_messages]),
     }
 }
 
@@ -87,9 +145,12 @@ fn admin_requests(control: &Control) -> Vec<AdminRequests> {
     requests.into_iter().map(of).collect()
 }
 
-fn busy(runtime: &Handle) -> Vec<Duration> {
+fn worker(runtime: &Handle) -> Worker {
     let metrics = runtime.metrics();
-    (0..metrics.num_workers())
-        .map(|worker| metrics.worker_total_busy_duration(worker))
-        .collect()
+    Worker {
+        busy: metrics.worker_total_busy_duration(0),
+        parks: metrics.worker_park_count(0),
+        tasks: metrics.num_alive_tasks() as u64,
+        queued: metrics.global_queue_depth() as u64,
+    }
 }

@@ -41,11 +41,12 @@
 //! | nothing yet | a silent listener: hears the default room as basic does |
 //!
 //! ```
+//! use chatd::close::Detail;
 //! use chatd::wire::{Opening, open};
 //! assert!(matches!(open(br#"{"username":"alice","message":"hi"}"#), Opening::Basic(_)));
 //! assert!(matches!(open(br#"{"type":"hello","version":1}"#), Opening::Full(_)));
 //! assert!(matches!(open(b"/nick alice"), Opening::Text));
-//! assert!(matches!(open(b"POST / HTTP/1.1"), Opening::Foreign("http")));
+//! assert!(matches!(open(b"POST / HTTP/1.1"), Opening::Foreign(Detail::Http)));
 //! ```
 //!
 //! `limits.hello_timeout` runs, absolute, from the first byte to the end of the first valid line.
@@ -69,6 +70,7 @@
 //!
 //! A person. The nick is `guest-N` until `/nick NAME`. A line that does not begin with `/` is said in
 //! the current room; `//x` says `/x`. `/join ROOM`, `/part [ROOM]`, `/msg NICK TEXT`, `/names`,
+//! `/topic [TEXT]`, `/history [N]` (the last N messages, `2026-01-02 03:04 <alice> hi`, in UTC),
 //! `/rooms`, `/help`, `/quit`. Out: `<alice> hi` (`[lobby] <alice> hi` when in several rooms),
 //! `-alice- psst` for a private message, `* alice joined lobby`, `! reason`. Own messages are not
 //! repeated. Others' control and bidi characters are shown escaped ([`crate::escape`]). Telnet
@@ -86,6 +88,8 @@
 //! | `part` | `room` |
 //! | `message` | `message`, and `room` (default: the default room) or `to`; `cid`? |
 //! | `names` | `room`, `after`?, `limit`? |
+//! | `history` | `room`, `epoch`?, `before`? or `after`? (a number), `limit`? |
+//! | `topic` | `room`, `topic`? |
 //! | `rooms` | `after`?, `limit`? |
 //! | `nick` | `username` |
 //! | `ping` `pong` | `token`? |
@@ -94,12 +98,14 @@
 //! | server → client | fields |
 //! |---|---|
 //! | `welcome` | `version server software session username caps resume limits ping_interval_ms` |
-//! | `message` | `room seq time username message cid`?; private: `to time username message cid`? |
+//! | `message` | `room seq time username message cid`?; private: `to time username message cid`?; with `label` in a page of history |
 //! | `ack` | `label? cid? room epoch seq time durability duplicate`?; private: `to time durability` |
 //! | `joined` | `room epoch seq first topic members_total members`? |
 //! | `parted` | `room` |
 //! | `presence` | `room event username new_username? reason`? |
-//! | `gap` | `room epoch from? to? count? reason recoverable` |
+//! | `gap` | `room epoch from? to? count? reason recoverable`; with `label` in a page of history |
+//! | `history` | `room epoch first last more`: ends a page |
+//! | `topic` | `room topic username? time`? |
 //! | `names` | `room members more reset`? |
 //! | `rooms` | `rooms` [`room members topic`] `more` |
 //! | `nick` | `username`: the answer to `nick` |
@@ -116,6 +122,63 @@
 //! `gap` (`epoch_changed`, without numbers), then from `joined.first`. Joining a room that one is in
 //! already is answered like the first time and moves nothing.
 //!
+//! **History.** Members only. A page has the messages after `after`, the first of them first, or those
+//! before `before`, the last of them; with neither, the latest. It has at most `limit` messages (100
+//! if the request names none, `limits.history_page` if that is less), in order and without holes,
+//! and shows what was acknowledged before it was asked for. Its lines carry the `label` of the
+//! request, an empty one if it had none, which no other `message` has: what is said meanwhile comes
+//! between them. The label must have at most 120 bytes with its escapes. `history` ends the page:
+//! `first` and `last` are its numbers, of an empty page `last` is `first` - 1; `more` says that there
+//! is more after it, or before it where the request had no `after`. What retention has removed after
+//! `after` is one labelled `gap` (`history_expired`) before the lines; before `before` `first` tells
+//! what is left. A number beyond the head is the head; 2^53 and above are `bad_field`, as are both
+//! bounds at once and a `limit` of 0. With an `epoch` that is not the room's the answer is the error
+//! `history_expired`, with the `epoch` and `first` that there are now.
+//!
+//! ```
+//! use chatd::wire::{Fields, PageStart, Request};
+//! let line = br#"{"type":"history","room":"den","after":41,"limit":2,"label":"p"}"#;
+//! let request = Fields::parse(line).and_then(Fields::into_request);
+//! assert!(matches!(request, Ok(Request::History { from: PageStart::After(41), limit: Some(2), .. })));
+//! ```
+//!
+//! ```
+//! use chatd::event::{Epoch, Message, SessionId};
+//! use chatd::name::{Nick, RoomName};
+//! use chatd::wire::{Reply, Voice, encode_past, encode_reply};
+//! let (room, nick) = (RoomName::new("den").unwrap(), Nick::new("alice").unwrap());
+//! let message = Message {
+//!     seq: 42, end: 0, time_ms: 0, author: SessionId::NOBODY, nick, text: "hi".into(), cid: None,
+//! };
+//! let mut lines = Vec::new();
+//! encode_past(Voice::Full, &room, &message, "p", &mut lines);
+//! let epoch = &Epoch::from_bits(7);
+//! let end = Reply::History { room: &room, epoch, first: 42, last: 42, more: false };
+//! encode_reply(Voice::Full, &end, Some("p"), &mut lines);
+//! assert_eq!(String::from_utf8(lines).unwrap(), concat!(
+//!     r#"{"type":"message","label":"p","room":"den","seq":42,"time":"1970-01-01T00:00:00.000Z","#,
+//!     r#""username":"alice","message":"hi"}"#, "\r\n",
+//!     r#"{"type":"history","label":"p","room":"den","epoch":"0000000000007","first":42,"#,
+//!     r#""last":42,"more":false}"#, "\r\n"));
+//! ```
+//!
+//! **Topic.** Any member sets it: at most `limits.topic` bytes without control characters, else
+//! `bad_field`; an empty one takes it away. Without `topic` the request only asks. The answer is
+//! `topic`, without `username` and `time` where nobody ever set one. The other members hear the same
+//! line without a label, after what was said before; who was behind hears it afterwards.
+//!
+//! ```
+//! use chatd::event::Topic;
+//! use chatd::name::{Nick, RoomName};
+//! use chatd::wire::{Reply, Voice, encode_reply};
+//! let (room, nick) = (RoomName::new("den").unwrap(), Nick::new("alice").unwrap());
+//! let topic = Topic { text: "tea".into(), nick, time_ms: 0 };
+//! let mut line = Vec::new();
+//! encode_reply(Voice::Full, &Reply::Topic { room: &room, topic: Some(&topic) }, None, &mut line);
+//! assert_eq!(line, concat!(r#"{"type":"topic","room":"den","topic":"tea","username":"alice","#,
+//!     r#""time":"1970-01-01T00:00:00.000Z"}"#, "\r\n").as_bytes());
+//! ```
+//!
 //! **Acks.** An `ack` may come before lower-numbered messages and before the own message. It moves no
 //! cursor. At `limits.unacked` unanswered messages a session is not read. A private ack means: in
 //! the recipient's outbox. With a `cid`, the first `ack` comes again with `duplicate:true` for
@@ -127,9 +190,10 @@
 //! **Pace.** Over `limits.message_rate` a session is not read: nothing is refused, nothing lost.
 //! `rate_limited` (with `retry_after_ms`) is for other requests.
 //!
-//! **Presence** comes after what was said before it, and tells of others only. Rooms above `limits.presence_members` send
+//! **Presence** comes after what was said before it, and tells of others only. It may repeat what `joined` has said:
+//! who is in `members` may be announced after it. Rooms above `limits.presence_members` send
 //! none, and `joined` then has no `members`. A session that was behind gets one `names` with
-//! `reset:true` afterwards.
+//! `reset:true` afterwards, and the `topic` if the room has one.
 
 mod decode;
 mod encode;
@@ -137,9 +201,10 @@ mod frame;
 mod opening;
 mod telnet;
 
-pub use decode::{Cursor, DEPTH, Fields, Flaw, Hello, Request, TAG, Target};
+pub use decode::{Cursor, DEPTH, Fields, Flaw, Hello, PageStart, Request, TAG, Target};
 pub use encode::{
-    DAEMON, Reply, Voice, encode_event, encode_refusal, encode_reply, escaped_len, rfc3339,
+    DAEMON, Reply, RoomLine, Voice, encode_event, encode_past, encode_refusal, encode_reply,
+    escaped_len, rfc3339,
 };
 pub use frame::{Frame, Framer};
 pub use opening::{FIRST_LINE, Opening, foreign_start, open};
@@ -177,6 +242,12 @@ impl Profile {
             Self::Basic | Self::Text | Self::TextRooms => Silence::Everything,
             Self::Full | Self::FullPresence => Silence::Presence,
         }
+    }
+
+    /// Whether sessions of this profile keep what unnumbered lines tell them: who is there, what the
+    /// room is about. It is told anew to who was behind.
+    pub const fn hears_unnumbered(self) -> bool {
+        matches!(self, Self::Full | Self::FullPresence)
     }
 
     /// Whether sessions of this profile keep a roster by presence.

@@ -1,6 +1,7 @@
 //! The first line decides the dialect; it is parsed, never searched.
 
 use super::decode::{Fields, Flaw};
+use crate::close::Detail;
 
 /// Longest first line that does not begin with `{`, in bytes.
 pub const FIRST_LINE: usize = 4096;
@@ -19,7 +20,7 @@ pub enum Opening<'a> {
     /// A text session. A command is carried out, anything else is not said.
     Text,
     /// Another protocol: closed at once, and nothing of it is interpreted. Says which.
-    Foreign(&'static str),
+    Foreign(Detail),
 }
 
 /// Decides by the whole first line.
@@ -42,14 +43,14 @@ pub fn open(line: &[u8]) -> Opening<'_> {
 }
 
 /// Another protocol that shows itself by its first bytes, before any line end.
-pub fn foreign_start(bytes: &[u8]) -> Option<&'static str> {
+pub fn foreign_start(bytes: &[u8]) -> Option<Detail> {
     match bytes {
-        [0x16, ..] => Some("tls"),
-        [first, ..] if *first >= 0x80 && starts_outside_utf8(bytes) => Some("not_utf8"),
-        _ if bytes.starts_with(b"\r\n\r\n\0") => Some("proxy"),
-        [b'*', ..] => Some("resp"),
+        [0x16, ..] => Some(Detail::Tls),
+        [first, ..] if *first >= 0x80 && starts_outside_utf8(bytes) => Some(Detail::NotUtf8),
+        _ if bytes.starts_with(b"\r\n\r\n\0") => Some(Detail::Proxy),
+        [b'*', ..] => Some(Detail::Resp),
         [b'\t' | b'\n' | b'\r', ..] => None,
-        [first, ..] if first.is_ascii_control() => Some("control"),
+        [first, ..] if first.is_ascii_control() => Some(Detail::Control),
         _ => None,
     }
 }
@@ -60,23 +61,23 @@ fn starts_outside_utf8(bytes: &[u8]) -> bool {
         .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_some())
 }
 
-fn foreign(line: &[u8]) -> Option<&'static str> {
+fn foreign(line: &[u8]) -> Option<Detail> {
     if let Some(name) = foreign_start(line) {
         return Some(name);
     }
     let Ok(text) = std::str::from_utf8(line) else {
-        return Some("not_utf8");
+        return Some(Detail::NotUtf8);
     };
     if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Some("control");
+        return Some(Detail::Control);
     }
     let mut words = text.split(' ');
     let first = words.next().unwrap_or_default();
     match first {
-        "CAP" | "PASS" | "NICK" | "USER" => return Some("irc"),
-        "EHLO" | "HELO" => return Some("smtp"),
-        "PROXY" => return Some("proxy"),
-        _ if first.starts_with("SSH-") => return Some("ssh"),
+        "CAP" | "PASS" | "NICK" | "USER" => return Some(Detail::Irc),
+        "EHLO" | "HELO" => return Some(Detail::Smtp),
+        "PROXY" => return Some(Detail::Proxy),
+        _ if first.starts_with("SSH-") => return Some(Detail::Ssh),
         _ => {}
     }
     let is_method = !first.is_empty() && first.bytes().all(|b| b.is_ascii_uppercase());
@@ -85,7 +86,7 @@ fn foreign(line: &[u8]) -> Option<&'static str> {
         && target.is_some_and(|target| !target.is_empty())
         && version.is_some_and(|version| version.starts_with("HTTP/"))
         && end.is_none();
-    is_http.then_some("http")
+    is_http.then_some(Detail::Http)
 }
 
 #[cfg(test)]
@@ -100,7 +101,7 @@ mod tests {
             Opening::HelloRequired => "hello_required",
             Opening::Broken(_) => "broken",
             Opening::Text => "text",
-            Opening::Foreign(name) => name,
+            Opening::Foreign(detail) => detail.as_str(),
         };
         for (line, expected) in [
             (r#"{"type":"hello","version":1}"#, "full"),
@@ -136,8 +137,11 @@ mod tests {
         ] {
             assert_eq!(kind(line), expected, "{line}");
         }
-        assert!(matches!(open(b"caf\xe9"), Opening::Foreign("not_utf8")));
-        assert_eq!(foreign_start(b"\r\n\r\n\0\r\nQUIT\n"), Some("proxy"));
+        assert!(matches!(
+            open(b"caf\xe9"),
+            Opening::Foreign(Detail::NotUtf8)
+        ));
+        assert_eq!(foreign_start(b"\r\n\r\n\0\r\nQUIT\n"), Some(Detail::Proxy));
         assert_eq!(foreign_start("é".as_bytes()), None);
     }
 }

@@ -61,6 +61,23 @@ impl Conversation {
         }
     }
 
+    pub(super) fn topic(&mut self, topic: Option<String>) {
+        self.ask_in_current_room(Question::Topic, |room| Request::Topic { room, topic });
+    }
+
+    pub(super) fn history(&mut self, limit: u32) {
+        self.ask_in_current_room(Question::History, |room| Request::History { room, limit });
+    }
+
+    fn ask_in_current_room(&mut self, what: Question, request: impl FnOnce(String) -> Request) {
+        let Some(room) = self.current.clone() else {
+            return self.fail("you are in no room; /join ROOM");
+        };
+        if self.is_online_or_says_so() {
+            self.ask(request(room), what);
+        }
+    }
+
     pub(super) fn list_rooms(&mut self) {
         if self.is_online_or_says_so() {
             self.ask(Request::Rooms { after: None }, Question::Rooms { page: 1 });
@@ -125,6 +142,12 @@ impl Conversation {
             self.asked.pop_front();
         }
         self.send(request, Some(label));
+    }
+
+    /// Whether this is part of a page that was asked for and is not at its end.
+    pub(super) fn is_past(&self, label: &str) -> bool {
+        let is_it = |asked: &Asked| asked.label == label && matches!(asked.what, Question::History);
+        self.asked.iter().any(is_it)
     }
 
     pub(super) fn answered(&mut self, label: Option<&str>) -> Option<Question> {

@@ -123,6 +123,8 @@ enum Question {
     Names {
         page: u32,
     },
+    History,
+    Topic,
     Rooms {
         page: u32,
     },
@@ -223,6 +225,8 @@ impl Conversation {
             Command::Part(room) => self.part(room),
             Command::Nick(username) => self.rename(username),
             Command::Names(room) => self.names(room),
+            Command::Topic(topic) => self.topic(topic),
+            Command::History(limit) => self.history(limit),
             Command::Rooms => self.list_rooms(),
             Command::Help => self.show(Item::Help),
             Command::Quit(reason) => self.finish(reason),

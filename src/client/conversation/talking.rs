@@ -23,13 +23,16 @@ impl Conversation {
                 room,
                 topic,
                 username,
+                label,
             } => {
+                drop(self.answered(label.as_deref()));
                 self.show(Item::Topic {
                     room,
                     topic,
                     username,
                 });
             }
+            Event::History(page) => self.heard_history(page),
             Event::Notice { text, room } => self.show(Item::Notice { room, text }),
             Event::Nick { username, label } => {
                 drop(self.answered(label.as_deref()));
@@ -44,7 +47,20 @@ impl Conversation {
     }
 
     fn heard_message(&mut self, message: wire::Message) {
-        if message.label.is_some() {
+        if let Some(label) = &message.label {
+            if self.is_past(label) {
+                let wire::Message {
+                    time,
+                    username,
+                    message: text,
+                    ..
+                } = message;
+                self.show(Item::Past {
+                    time,
+                    username,
+                    text,
+                });
+            }
             return;
         }
         let wire::Message {
@@ -192,7 +208,20 @@ impl Conversation {
         self.me = Some(username);
     }
 
+    fn heard_history(&mut self, page: wire::History) {
+        if let Some(Question::History) = self.answered(page.label.as_deref()) {
+            self.show(Item::PastEnd {
+                room: page.room,
+                count: (page.last + 1).saturating_sub(page.first),
+                more: page.more,
+            });
+        }
+    }
+
     fn gap(&mut self, gap: &wire::Gap) {
+        if gap.label.is_some() {
+            return;
+        }
         let Some(entry) = self.rooms.find(&gap.room) else {
             return;
         };

@@ -635,3 +635,44 @@ fn a_server_that_never_says_welcome_is_named_as_such() {
         "{end:?}"
     );
 }
+
+#[test]
+fn a_page_of_history_is_shown_apart_and_moves_nothing() {
+    let mut play = Play::in_lobby();
+    let asked = play.types("/history 2");
+    assert_eq!(
+        asked,
+        [r#"{"type":"history","room":"lobby","limit":2,"label":"1"}"#]
+    );
+    let past = r#"{"type":"message","label":"1","room":"lobby","seq":9,"time":"T","username":"bob","message":"old"}"#;
+    let shown = play.hears(past);
+    assert!(
+        shown.len() == 1 && shown[0].starts_with("Past"),
+        "{shown:?}"
+    );
+    let live = play.hears_in("lobby", 11, "new");
+    assert!(live.len() == 1 && live[0].starts_with("Said"), "{live:?}");
+    let end = play.hears(
+        r#"{"type":"history","label":"1","room":"lobby","epoch":"e1","first":9,"last":9,"more":true}"#,
+    );
+    assert_eq!(end, [r#"PastEnd { room: "lobby", count: 1, more: true }"#]);
+    assert_eq!(play.hears(past), [""; 0], "nobody asked for this one");
+}
+
+#[test]
+fn a_topic_is_asked_for_and_set_in_the_current_room() {
+    let mut play = Play::in_lobby();
+    assert_eq!(
+        play.types("/topic tea"),
+        [r#"{"type":"topic","room":"lobby","topic":"tea","label":"1"}"#]
+    );
+    let shown = play.hears(r#"{"type":"topic","label":"1","room":"lobby","topic":"tea","username":"alice","time":"T"}"#);
+    assert!(
+        shown.len() == 1 && shown[0].starts_with("Topic"),
+        "{shown:?}"
+    );
+    assert_eq!(
+        play.types("/topic"),
+        [r#"{"type":"topic","room":"lobby","label":"2"}"#]
+    );
+}

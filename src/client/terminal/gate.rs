@@ -98,6 +98,12 @@ impl Gate {
         );
     }
 
+    /// Waits until there will be no more editing.
+    pub(super) fn wait_until_edited(&self) {
+        let waiting = |state: &mut State| state.editor != Editing::Ended;
+        drop(self.changed.wait_while(self.lock(), waiting));
+    }
+
     /// Everything is shown.
     pub(super) fn printed(&self) {
         self.change(|state| state.printed = true);

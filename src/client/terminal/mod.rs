@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::termios::{self, OptionalActions, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc;
@@ -41,6 +42,8 @@ pub(super) struct Terminal {
     prompt: Arc<Prompt>,
     editor: JoinHandle<()>,
     printer: JoinHandle<()>,
+    /// How it was.
+    before: Option<Termios>,
 }
 
 /// Whether standard input and output are a terminal that can be edited on.
@@ -60,11 +63,16 @@ pub(super) fn open(colours: bool) -> io::Result<(Front, Terminal)> {
     let gate = Arc::new(Gate::default());
     let prompt = Arc::new(Prompt::default());
 
+    let before = termios::tcgetattr(io::stdin()).ok();
     end_on_signals(typed.clone())?;
-    let (mut editor, external) = Editor::new(colours, Arc::clone(&gate), Arc::clone(&prompt))?;
+    let (mut editor, mut external) = Editor::new(colours, Arc::clone(&gate), Arc::clone(&prompt))?;
     let printer = {
         let gate = Arc::clone(&gate);
-        let run = move || printer::run(external, printed, &gate);
+        let run = move || {
+            printer::run(&mut external, printed, &gate);
+            // A line that rustyline begins without a printer alive is deaf to signals.
+            gate.wait_until_edited();
+        };
         thread::Builder::new()
             .name("printer".to_owned())
             .spawn(run)?
@@ -92,6 +100,7 @@ pub(super) fn open(colours: bool) -> io::Result<(Front, Terminal)> {
             prompt,
             editor,
             printer,
+            before,
         },
     ))
 }
@@ -101,6 +110,16 @@ impl Terminal {
     ///
     /// The [`Front`] must be gone: the printer ends when nobody can give it lines any more.
     pub(super) fn close(self) {
+        let before = self.before.clone();
+        self.end();
+        // rustyline does this too, but a signal may end it in the middle of it.
+        if let Some(before) = before {
+            // A terminal that is gone has no settings.
+            let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &before);
+        }
+    }
+
+    fn end(self) {
         self.gate.wait_until_printed();
         self.gate.close();
         self.prompt.close();

@@ -18,7 +18,7 @@ struct Handed {
 }
 
 /// Prints until nobody can say any more, or the terminal is gone.
-pub(super) fn run(mut above: impl ExternalPrinter, mut lines: mpsc::Receiver<Line>, gate: &Gate) {
+pub(super) fn run(above: &mut impl ExternalPrinter, mut lines: mpsc::Receiver<Line>, gate: &Gate) {
     let mut handed: Option<Handed> = None;
     while let Some(text) = next_lines(&mut lines) {
         let way = gate.wait_for_way();

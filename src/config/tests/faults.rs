@@ -53,7 +53,7 @@ chatd.toml:10:11: limits.message: `limits.message` of 16KiB does not fit into `l
 chatd.toml:11:17: limits.hello_timeout: 10 has no unit; write \"10s\" for seconds, or a time such as \"30s\", \"1m30s\" or \"500ms\"
  11 | hello_timeout = 10
     |                 ^^
-chatd.toml:12:1: limits.max_rooms: unknown key; did you mean `limits.rooms`?
+chatd.toml:12:1: limits.max_rooms: unknown key; did you mean `history.max_rooms`?
  12 | max_rooms = 5
     | ^^^^^^^^^
 chatd.toml:13:1: limits.lien: unknown key; did you mean `limits.line`?
@@ -115,10 +115,13 @@ fn an_unknown_key_is_answered_with_the_nearest_one() {
             "2:1: limits.Line: unknown key; did you mean `limits.line`?",
         ),
         ("[limits]\n\"\" = 1", "2:1: limits.: unknown key"),
-        ("[history]\npath = \"/x\"", "1:2: history: unknown section"),
         (
-            "[limits]\nhistory_page = 5",
-            "2:1: limits.history_page: unknown key",
+            "[federation]\npath = \"/x\"",
+            "1:2: federation: unknown section",
+        ),
+        (
+            "[limits]\nsomething_else = 5",
+            "2:1: limits.something_else: unknown key",
         ),
     ] {
         assert_eq!(bad(&file(text)), [format!("chatd.toml:{fault}")], "{text}");
@@ -145,7 +148,7 @@ fn a_variable_that_is_no_key_is_refused() {
             "unknown variable; did you mean `CHATD__LIMITS__LINE`?",
         ),
         ("CHATD__", "unknown variable"),
-        ("CHATD__HISTORY__PATH", "unknown variable"),
+        ("CHATD__FEDERATION__PEER", "unknown variable"),
     ] {
         assert_eq!(
             bad(&env(variable, "1KiB")),

@@ -73,6 +73,7 @@ fn it_shows_the_sum_of_the_limits() {
         ("#   rooms ", sum.rooms),
         ("#   the slow ", sum.behind),
         ("#   retries ", sum.dedup),
+        ("#   bans ", sum.bans),
         ("#   in all ", sum.process()),
         ("#   the kernel ", sum.kernel),
     ] {

@@ -269,6 +269,48 @@ const FORMAT: Sample = Sample {
     ],
 };
 
+const SHOWN_ADDRESSES: Sample = Sample {
+    good: &["\"full\"", "\"short\"", "\"none\""],
+    bad: &[(
+        "\"half\"",
+        "\"half\" is not known here; write \"full\" or \"short\" or \"none\"",
+    )],
+};
+
+const DURABILITY: Sample = Sample {
+    good: &["\"none\"", "\"process\"", "\"disk\""],
+    bad: &[
+        (
+            "\"commit\"",
+            "\"commit\" is not known here; write \"none\" or \"process\" or \"disk\"",
+        ),
+        ("0", "0 is not known here"),
+    ],
+};
+
+const ROOM_BOUNDS: Sample = Sample {
+    good: &[
+        "{}",
+        "{ lobby = { max_messages = 5, max_age = \"1h\" }, den = { max_bytes = \"1MiB\" } }",
+    ],
+    bad: &[
+        ("1", "1 is not a table; write [history.rooms.lobby]"),
+        (
+            "{ lobby = 1 }",
+            "1 is not a table; write [history.rooms.lobby]",
+        ),
+        (
+            "{ lobby = { max = 1 } }",
+            "unknown key; write [history.rooms.lobby]",
+        ),
+        (
+            "{ lobby = { max_messages = 0 } }",
+            "0 is no limit that anything could keep",
+        ),
+        ("{ \"a b\" = {} }", "\"a b\" is not the name of a room"),
+    ],
+};
+
 const ON_LAG: Sample = Sample {
     good: &["\"gap\"", "\"disconnect\""],
     bad: &[(
@@ -280,7 +322,7 @@ const ON_LAG: Sample = Sample {
 /// Which word may stand instead of a value, if any.
 fn word_of(name: &str) -> Option<&'static str> {
     match name {
-        "server.workers" | "admin.socket" | "admin.token_file" => Some("auto"),
+        "server.workers" | "admin.socket" | "admin.token_file" | "history.path" => Some("auto"),
         "admin.listen" | "metrics.listen" => Some(""),
         "limits.clients_per_address"
         | "limits.connect_rate"
@@ -288,7 +330,10 @@ fn word_of(name: &str) -> Option<&'static str> {
         | "limits.request_rate"
         | "limits.idle_timeout"
         | "limits.lag_bytes"
-        | "limits.lag_age" => Some("unlimited"),
+        | "limits.lag_age"
+        | "history.max_messages"
+        | "history.max_age"
+        | "history.max_bytes" => Some("unlimited"),
         _ => None,
     }
 }
@@ -300,11 +345,15 @@ fn sample_of(name: &str) -> Sample {
         "server.allow_plaintext" => FLAG,
         "server.default_room" => ROOM,
         "admin.listen" | "metrics.listen" => ADDRESS,
-        "admin.socket" | "admin.token_file" => PATH,
+        "admin.socket" | "admin.token_file" | "history.path" => PATH,
+        "history.durability" => DURABILITY,
+        "history.rooms" => ROOM_BOUNDS,
+        "history.max_bytes" => SIZE,
         "admin.write_users" => USERS,
         "metrics.hosts" => HOSTS,
         "log.level" => LEVEL,
         "log.format" => FORMAT,
+        "log.addresses" => SHOWN_ADDRESSES,
         "limits.on_lag" => ON_LAG,
         "limits.connect_rate" | "limits.message_rate" | "limits.request_rate" => RATE,
         "limits.line"
@@ -313,7 +362,7 @@ fn sample_of(name: &str) -> Sample {
         | "limits.lag_bytes"
         | "limits.recent_bytes"
         | "limits.buffer_bytes" => SIZE,
-        "limits.message" => Sample {
+        "limits.message" | "limits.topic" => Sample {
             good: &["\"1KiB\"", "\"4kB\""],
             ..SIZE
         },
@@ -326,6 +375,7 @@ fn sample_of(name: &str) -> Sample {
         | "limits.write_stall"
         | "limits.lag_age"
         | "limits.dedup_age"
+        | "history.max_age"
         | "shutdown.deadline" => TIME,
         _ => COUNT,
     }

@@ -38,6 +38,30 @@ async fn settle() {
 }
 
 #[test]
+fn a_line_without_an_end_leaves_others_their_turns() {
+    const ENDLESS: usize = 32 << 20;
+    let limits = Limits {
+        bad_lines: 1000,
+        ..Limits::default()
+    };
+    play(limits, |house| async move {
+        let mut alice = house.full("alice").await;
+        let mut mallory = house.guest_with(ENDLESS).await;
+        mallory
+            .says(r#"{"type":"hello","version":1,"username":"mallory","caps":[]}"#)
+            .await;
+        mallory.hears("welcome").await;
+        let endless = vec![b'x'; ENDLESS];
+        mallory.stream.write_all(&endless).await.unwrap();
+        alice.says(r#"{"type":"ping"}"#).await;
+        alice.hears("pong").await;
+        let cards = house.hub.cards();
+        let read: u64 = cards.iter().map(|card| card.in_bytes.get()).sum();
+        assert!(read < ENDLESS as u64, "{read} bytes were read in one turn");
+    });
+}
+
+#[test]
 fn a_failed_hello_leaves_no_identity_behind() {
     play(quiet(), async |house: House| {
         let _alice = house.full("alice").await;
@@ -110,6 +134,7 @@ fn a_lane_that_lost_presence_gives_rosters_anew_at_once() {
             .hub
             .enter_room(&RoomName::new("far").unwrap())
             .unwrap();
+        far.add_lane(0);
         // The first is for bob, and is lost behind those of a room that this lane does not know.
         for n in 0..5000 {
             house.hub.announce(
@@ -186,7 +211,8 @@ fn a_flood_from_another_thread_does_not_starve_the_sessions() {
         tokio::task::spawn_local(run(Start {
             hub: hub.clone(),
             mailbox: Arc::default(),
-            handouts: hub.log.subscribe(),
+            number: 0,
+            handouts: hub.log.subscribe(1).remove(0),
             arrivals,
         }));
         let house = House {
@@ -324,7 +350,8 @@ fn a_panic_ends_its_own_session_only() {
         tokio::task::spawn_local(run(Start {
             hub: hub.clone(),
             mailbox: Arc::default(),
-            handouts: hub.log.subscribe(),
+            number: 0,
+            handouts: hub.log.subscribe(1).remove(0),
             arrivals,
         }));
         let house = House { hub, door };
@@ -433,7 +460,8 @@ fn a_shutdown_does_not_wait_for_who_does_not_close() {
         let lane = tokio::task::spawn_local(run(Start {
             hub: hub.clone(),
             mailbox: Arc::default(),
-            handouts: hub.log.subscribe(),
+            number: 0,
+            handouts: hub.log.subscribe(1).remove(0),
             arrivals,
         }));
         let house = House { hub, door };
@@ -486,5 +514,48 @@ fn messages_that_are_refused_cost_as_much_as_others() {
             "{:?}",
             begun.elapsed()
         );
+    });
+}
+
+/// Reads on until everything that was said in the den has come, in order.
+async fn hears_all_of_the_den(guest: &mut Guest, count: u64) {
+    let mut heard = 0;
+    while heard < count {
+        let line = json(&guest.line().await);
+        if line["type"] == "message" && line["room"] == "den" {
+            heard += 1;
+            assert_eq!(line["seq"], heard, "{line}");
+        }
+    }
+}
+
+#[test]
+fn who_is_behind_in_one_room_and_speaks_in_another_reads_on() {
+    // Nobody's coming is announced: that alone would wake who is behind.
+    let limits = Limits {
+        presence_members: 1,
+        ..quiet()
+    };
+    play(limits, async |house: House| {
+        let mut alice = house.full_in("alice", "den").await;
+        let den = house.hub.find_room("den").unwrap();
+        for n in 0..200 {
+            alice.says(&message(&n.to_string())).await;
+            alice.hears("ack").await;
+            alice.hears("message").await;
+        }
+        let mut bob = house.full_in("bob", "attic").await;
+        // One read: bob is behind in the den from its first line on, and waits in the attic for
+        // nothing but his own words.
+        let epoch = den.epoch.as_str();
+        bob.says(&format!(
+            r#"{{"type":"join","room":"den","since":{{"epoch":"{epoch}","seq":0}}}}
+{{"type":"message","room":"attic","message":"here I am"}}"#
+        ))
+        .await;
+        let begun = Instant::now();
+        hears_all_of_the_den(&mut bob, 200).await;
+        // Not only when the next ping is due.
+        assert!(begun.elapsed() < Duration::from_secs(1));
     });
 }

@@ -1,12 +1,16 @@
 //! An event as one line of text.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use jiff::Timestamp;
+use serde_json::Map;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use super::address::{ADDRESS, Addresses};
 use crate::escape::visible;
+use crate::feed::Happening;
 
 /// Longest value, in bytes: a line is for a reader, and the buffer has to hold many.
 const LONGEST_VALUE: usize = 2048;
@@ -26,11 +30,38 @@ pub enum Form {
 }
 
 /// The line of this event, line end included.
-pub(super) fn of_event(form: Form, event: &Event<'_>) -> String {
-    let mut fields = Fields::default();
+pub(super) fn of_event(form: Form, addresses: Addresses, event: &Event<'_>) -> String {
+    let mut fields = Fields {
+        addresses,
+        ..Fields::default()
+    };
     event.record(&mut fields);
     let metadata = event.metadata();
     fields.write(form, *metadata.level(), metadata.target())
+}
+
+/// The event as one object for those who listen to the feed.
+pub(super) fn happening(event: &Event<'_>) -> Happening {
+    let mut fields = Fields::default();
+    event.record(&mut fields);
+    let level = word(*event.metadata().level());
+    let mut object = Map::new();
+    let time = format!("{:.3}", Timestamp::now());
+    for (name, value) in [("time", time.as_str()), ("level", level)] {
+        object.insert(name.to_owned(), value.into());
+    }
+    object.insert("event".to_owned(), fields.event.as_str().into());
+    for (name, value) in fields.rest {
+        object.insert(free(name).into_owned(), value.json());
+    }
+    if !fields.message.is_empty() {
+        object.insert("message".to_owned(), fields.message.into());
+    }
+    Happening {
+        event: fields.event,
+        level,
+        object,
+    }
 }
 
 /// The line that tells how many lines could not be written.
@@ -39,11 +70,13 @@ pub(super) fn lost(form: Form, lines: u64) -> String {
         event: "log.lost".to_owned(),
         message: "log lines could not be written".to_owned(),
         rest: vec![("lines", Value::Bare(lines.to_string()))],
+        ..Fields::default()
     };
     fields.write(form, Level::WARN, module_path!())
 }
 
 /// A value, made safe to show.
+#[derive(Debug)]
 enum Value {
     /// A number or a truth value.
     Bare(String),
@@ -51,8 +84,18 @@ enum Value {
     Text(String),
 }
 
+impl Value {
+    fn json(self) -> serde_json::Value {
+        match self {
+            Self::Bare(text) => text.parse().unwrap_or(serde_json::Value::String(text)),
+            Self::Text(text) => text.into(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Fields {
+    addresses: Addresses,
     event: String,
     message: String,
     rest: Vec<(&'static str, Value)>,
@@ -60,6 +103,12 @@ struct Fields {
 
 impl Fields {
     fn text(&mut self, field: &Field, value: &str) {
+        if field.name() == ADDRESS {
+            if let Some(shown) = self.addresses.shown(value) {
+                self.rest.push((ADDRESS, Value::Text(shown)));
+            }
+            return;
+        }
         let shown = shortened(visible(shortened(value).as_ref()).as_ref()).into_owned();
         match field.name() {
             "event" => self.event = shown,
@@ -120,7 +169,7 @@ impl Fields {
 
     fn write_json(&self, line: &mut String, level: Level, target: &str) {
         let _ = write!(line, "{{\"time\":\"{:.3}\",\"level\":\"", Timestamp::now());
-        line.extend(level.as_str().chars().map(|c| c.to_ascii_lowercase()));
+        line.push_str(word(level));
         let _ = write!(line, "\",\"target\":{}", quoted(target));
         for (name, part) in [("event", &self.event), ("message", &self.message)] {
             if !part.is_empty() {
@@ -128,8 +177,7 @@ impl Fields {
             }
         }
         for (name, value) in &self.rest {
-            let taken = matches!(*name, "time" | "level" | "target");
-            let _ = write!(line, ",\"{name}{}\":", if taken { "_" } else { "" });
+            let _ = write!(line, ",\"{}\":", free(name));
             match value {
                 Value::Bare(value) => line.push_str(value),
                 Value::Text(value) => line.push_str(&quoted(value)),
@@ -169,6 +217,24 @@ impl Visit for Fields {
     }
 }
 
+/// The name of a field, so that it is none of those that every line has.
+fn free(name: &str) -> Cow<'_, str> {
+    match name {
+        "time" | "level" | "target" => format!("{name}_").into(),
+        name => name.into(),
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
 /// The syslog priority that journald takes from the front of a line.
 fn priority(level: Level) -> u8 {
     match level {
@@ -197,7 +263,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST_VALUE {
         return text.into();
     }

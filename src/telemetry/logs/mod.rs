@@ -5,12 +5,15 @@
 //! - A value never breaks its line and never reaches a terminal raw: see [`crate::escape`].
 //! - Logging never waits and never panics. A line goes into a bounded buffer that one thread
 //!   writes out; when stderr is stuck, lines are dropped and counted ([`Logs::dropped`]).
-//! - The level can be changed at run time ([`Logs::set_level`]): the filter is global and only the
-//!   filter is replaced.
+//! - The level can be changed at run time ([`Logs::set_level`]): only the filter is replaced.
+//! - The same events go to those who listen ([`Logs::feed`]), down to debug whatever the level is,
+//!   and only while somebody listens.
+//! - The address of a client stands in the field `addr` and nowhere else, as `log.addresses` says.
 //!
 //! Not here: spans (nothing opens any), files, rotation, the journal's own socket. journald,
 //! logrotate and containers all read stderr.
 
+mod address;
 mod line;
 mod outlet;
 
@@ -20,6 +23,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,8 +34,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
+pub use address::Addresses;
 pub use line::Form;
 use outlet::Outlet;
+
+use crate::feed::Feed;
 
 /// How long a panic may wait for its line to be written.
 const PANIC_FLUSH: Duration = Duration::from_millis(100);
@@ -41,7 +48,9 @@ const PANIC_FLUSH: Duration = Duration::from_millis(100);
 pub struct Logs {
     filter: reload::Handle<Targets, Registry>,
     level: Arc<Mutex<String>>,
+    addresses: Arc<AtomicU8>,
     outlet: Arc<Outlet>,
+    feed: Arc<Feed>,
 }
 
 impl fmt::Debug for Logs {
@@ -100,20 +109,42 @@ impl Logs {
         let lost = move |lines| line::lost(form, lines);
         let outlet = Arc::new(Outlet::start(sink, lost).map_err(StartError::Io)?);
         let (filter, handle) = reload::Layer::new(targets);
+        let (addresses, feed) = (Arc::<AtomicU8>::default(), Arc::<Feed>::default());
         let lines = Lines {
             form,
+            addresses: addresses.clone(),
             outlet: outlet.clone(),
         };
-        let subscriber = Registry::default().with(filter).with(lines);
+        let (listeners, switch) = reload::Layer::new(nothing());
+        feed.set_switch(move |on| {
+            let wanted = if on { everything() } else { nothing() };
+            // An error says that the subscriber is gone, and with it every event.
+            let _ = switch.reload(wanted);
+        });
+        let subscriber = Registry::default()
+            .with(lines.with_filter(filter))
+            .with(Happenings(feed.clone()).with_filter(listeners));
         let level = Arc::new(Mutex::new(level.to_owned()));
         Ok((
             subscriber,
             Self {
                 filter: handle,
                 level,
+                addresses,
                 outlet,
+                feed,
             },
         ))
+    }
+
+    /// Where the same events go for those who listen.
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// How much of a client's address is written from now on.
+    pub fn set_addresses(&self, addresses: Addresses) {
+        self.addresses.store(addresses as u8, Relaxed);
     }
 
     /// What is logged now, as it was written.
@@ -218,15 +249,39 @@ fn is_journal(stderr: &File) -> bool {
     stream == format!("{}:{}", metadata.dev(), metadata.ino())
 }
 
+/// What listeners are told: all that this package says, but no traces. What its libraries have to
+/// say is not for operators.
+fn everything() -> Targets {
+    Targets::new()
+        .with_target("chatd", LevelFilter::DEBUG)
+        .with_target("audit", LevelFilter::DEBUG)
+}
+
+fn nothing() -> Targets {
+    Targets::new()
+}
+
 /// The layer that turns events into lines.
 struct Lines {
     form: Form,
+    addresses: Arc<AtomicU8>,
     outlet: Arc<Outlet>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.outlet.put(line::of_event(self.form, event).as_bytes());
+        let addresses = Addresses::ALL[usize::from(self.addresses.load(Relaxed))];
+        let line = line::of_event(self.form, addresses, event);
+        self.outlet.put(line.as_bytes());
+    }
+}
+
+/// The layer that tells listeners.
+struct Happenings(Arc<Feed>);
+
+impl<S: Subscriber> Layer<S> for Happenings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.put(line::happening(event));
     }
 }
 

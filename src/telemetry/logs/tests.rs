@@ -108,6 +108,43 @@ fn no_value_breaks_its_line_or_reaches_a_terminal_raw() {
     }
 }
 
+/// What others have written to terminals and logs before.
+fn hostile() -> Vec<String> {
+    let corpus = include_str!("../../../tests/corpus/hostile.jsonl");
+    let text = |line: &str| {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        entry["text"].as_str().unwrap().to_owned()
+    };
+    let texts: Vec<String> = corpus.lines().map(text).collect();
+    assert!(texts.len() >= 300);
+    texts
+}
+
+#[test]
+fn one_record_is_one_line_whatever_it_holds() {
+    let raw = |c: char| {
+        c.is_control()
+            || "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{feff}".contains(c)
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let texts = hostile();
+    for form in [Form::Json, Form::Journal, Form::Text { colours: false }] {
+        // In parts, so that no line finds the buffer full.
+        for part in texts.chunks(100) {
+            let lines = written(form, "info", |_| {
+                for text in part {
+                    tracing::info!(event = "a.b", text, shown = %text, debug = ?text, "{text}");
+                }
+            });
+            assert_eq!(lines.split('\n').count(), part.len() + 1, "{lines:?}");
+            for (line, text) in lines.lines().zip(part) {
+                assert!(!line.contains(raw), "{text:?} became {line:?}");
+                assert!(form != Form::Json || serde_json::from_str::<Value>(line).is_ok());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_long_value_is_cut() {
     let line = written(Form::Json, "info", |_| {

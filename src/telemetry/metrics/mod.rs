@@ -7,14 +7,15 @@
 //! - Every series exists from the start, at 0; label values come from closed sets only.
 //! - The recorder belongs to this object and is not global, so that nothing is counted by accident
 //!   and two daemons in one process (tests) do not mix.
-//! - Delivery latency is summed in buckets by the meters themselves; the recorder cannot take those,
-//!   so they are written out here. The recorder holds no histogram, and so needs no upkeep.
+//! - Histograms are summed in buckets by the meters themselves; the recorder cannot take those, nor
+//!   counters with fractions, so they are written out here. The recorder holds no histogram, and so
+//!   needs no upkeep.
 
 mod catalogue;
 mod gauges;
 
 use std::fmt::{self, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -22,7 +23,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use crate::build::Build;
 use crate::meter::{HistogramTotals, Totals};
 use catalogue::{Family, Kind, families};
-pub use gauges::{AdminRequests, Gauges};
+pub use gauges::{AdminRequests, Gauges, HistoryGauges, Worker};
 
 /// The Content-Type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
@@ -80,8 +81,19 @@ impl Metrics {
         }
         with_local_recorder(&self.recorder, || self.process.collect());
         let mut text = cpu_seconds_as_counter(self.recorder.handle().render());
-        write_histogram(&mut text, catalogue::LATENCY, &totals.delivery_latency);
-        write_busy(&mut text, &gauges.workers_busy);
+        for (name, help, totals) in catalogue::histograms(totals) {
+            write_histogram(&mut text, (name, help), totals);
+        }
+        let turns = gauges.history.turns.iter().flatten();
+        for (words, totals) in catalogue::TURNS.into_iter().zip(turns) {
+            write_histogram(&mut text, words, totals);
+        }
+        for (name, help, value) in catalogue::fractions(totals, gauges) {
+            let _ = writeln!(
+                text,
+                "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}"
+            );
+        }
         text
     }
 }
@@ -166,33 +178,17 @@ fn cpu_seconds_as_counter(text: String) -> String {
 fn write_histogram(text: &mut String, (name, help): (&str, &str), totals: &HistogramTotals) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
     let mut cumulated = 0;
-    for (bound, count) in totals.bounds.iter().zip(&totals.buckets) {
+    for (bound, count) in totals.bounds.parts.iter().zip(&totals.buckets) {
         cumulated += count;
-        let _ = writeln!(
-            text,
-            "{name}_bucket{{le=\"{}\"}} {cumulated}",
-            bound.as_secs_f64()
-        );
+        let bound = totals.bounds.units(*bound);
+        let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {cumulated}");
     }
     // One reading for both: they must not differ.
     let all = totals.count();
-    let sum = Duration::from_micros(totals.sum_micros).as_secs_f64();
+    let sum = totals.bounds.units(totals.sum);
     let _ = writeln!(
         text,
         "{name}_bucket{{le=\"+Inf\"}} {all}\n{name}_sum {sum}\n{name}_count {all}"
-    );
-}
-
-fn write_busy(text: &mut String, workers: &[Duration]) {
-    let name = "chatd_runtime_busy_seconds_total";
-    let busy = workers.iter().sum::<Duration>().as_secs_f64();
-    let _ = writeln!(
-        text,
-        "# HELP {name} Time that the worker threads have been busy, summed.\n\
-         # TYPE {name} counter\n{name} {busy}\n\
-         # HELP chatd_runtime_workers Worker threads.\n\
-         # TYPE chatd_runtime_workers gauge\nchatd_runtime_workers {}",
-        workers.len()
     );
 }
 

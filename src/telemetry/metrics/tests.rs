@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
-use crate::close::{CloseReason, Refusal};
+use crate::close::{CloseReason, Ending, Refusal};
+use crate::fault::Rejection;
 use crate::meter::Meter;
 use crate::phase::Phase;
 
@@ -21,8 +23,16 @@ fn quiet() -> Gauges {
             result: "ok",
             count: 0,
         }],
-        workers_busy: vec![Duration::from_millis(1500), Duration::from_millis(250)],
+        watchdog_probes: vec![("ok", 0)],
+        workers: [1500, 250].map(worker).into(),
         ..Gauges::default()
+    }
+}
+
+fn worker(busy_ms: u64) -> Worker {
+    Worker {
+        busy: Duration::from_millis(busy_ms),
+        ..Worker::default()
     }
 }
 
@@ -49,16 +59,17 @@ fn assert_line(text: &str, line: &str) {
 #[test]
 fn everything_is_there_at_zero_from_the_start() {
     let text = render(&Totals::of([]), &quiet());
-    for reason in CloseReason::ALL {
+    let closed = Ending::all().map(|one| ("connections_closed", one.words()));
+    let refused = Refusal::all().map(|one| ("connections_refused", one.words()));
+    let rejected = Rejection::all().map(|one| ("messages_rejected", one.words()));
+    for (family, [reason, detail]) in closed.chain(refused).chain(rejected) {
+        let detail = match detail {
+            "" => String::new(),
+            detail => format!(",detail=\"{detail}\""),
+        };
         assert_line(
             &text,
-            &format!("chatd_connections_closed_total{{reason=\"{reason}\"}} 0"),
-        );
-    }
-    for reason in Refusal::ALL {
-        assert_line(
-            &text,
-            &format!("chatd_connections_refused_total{{reason=\"{reason}\"}} 0"),
+            &format!("chatd_{family}_total{{reason=\"{reason}\"{detail}}} 0"),
         );
     }
     assert_line(&text, "chatd_delivery_latency_seconds_count 0");
@@ -74,13 +85,18 @@ fn the_sums_and_the_state_are_shown() {
     let meter = Meter::default();
     meter.accepted.add(3);
     meter.bytes_out.add(1 << 40);
-    meter.closed.count(CloseReason::Kicked as usize);
-    meter.delivery_latency.observe(Duration::from_micros(60), 2);
-    meter.delivery_latency.observe(Duration::from_secs(60), 1);
+    let kicked = Ending::from(CloseReason::Kicked);
+    meter.closed.count(kicked.index());
+    let latency = &meter.delivery_latency;
+    latency.observe_time(Duration::from_micros(60), 2);
+    meter.message_size.observe(300, 1);
+    meter.paced_micros.add(250_000);
+    latency.observe_time(Duration::from_secs(60), 1);
     let mut gauges = quiet();
     gauges.phase = Phase::Ready;
     gauges.by_dialect[1].1 = 7;
     gauges.lag_max = Duration::from_millis(1500);
+    gauges.lag_messages_top = [9.0, 4.0, 0.0, 0.0, 0.0];
     let text = render(&Totals::of([&meter]), &gauges);
     for line in [
         "chatd_connections_accepted_total 3",
@@ -97,6 +113,13 @@ fn the_sums_and_the_state_are_shown() {
         "chatd_ready 1",
         "chatd_connections_by_dialect{dialect=\"basic\"} 7",
         "chatd_lag_seconds_max 1.5",
+        "chatd_lag_messages{rank=\"2\"} 4",
+        "chatd_lag_messages{rank=\"5\"} 0",
+        "chatd_message_size_bytes_bucket{le=\"256\"} 0",
+        "chatd_message_size_bytes_bucket{le=\"1024\"} 1",
+        "chatd_message_size_bytes_sum 300",
+        "chatd_paced_seconds_total 0.25",
+        "chatd_runtime_workers 2",
         "chatd_runtime_busy_seconds_total 1.75",
     ] {
         assert_line(&text, line);
@@ -109,7 +132,7 @@ fn a_busy_daemon_has_the_series_of_a_quiet_one() {
     let before = metrics.render(&Totals::of([]), &quiet());
     let meter = Meter::default();
     meter.accepted.add(1000);
-    meter.refused.count(Refusal::ServerFull as usize);
+    meter.refused.count(Refusal::ServerFull.index());
     let after = metrics.render(&Totals::of([&meter]), &quiet());
     assert_eq!(series(&before), series(&after));
     assert!(series(&before).len() > 100);

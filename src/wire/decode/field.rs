@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::reader::Value;
-use super::{Cursor, Flaw, TAG, Target};
-use crate::event::SEQ_MAX;
+use super::{Cursor, Flaw, PageStart, TAG, Target};
+use crate::event::{SEQ_MAX, Seq};
 
 pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Flaw> {
     value.ok_or_else(|| Flaw::missing(field))
@@ -71,6 +71,25 @@ pub(super) fn cursor<'a>(
             field,
             "an object with `epoch` (string) and `seq` (number)",
         )),
+    }
+}
+
+fn seq(field: &str, value: Option<Value<'_>>) -> Result<Option<Seq>, Flaw> {
+    match number(field, value)? {
+        Some(seq) if seq > SEQ_MAX => Err(Flaw::bad(field, "a number below 2^53")),
+        seq => Ok(seq),
+    }
+}
+
+pub(super) fn page_start(
+    before: Option<Value<'_>>,
+    after: Option<Value<'_>>,
+) -> Result<PageStart, Flaw> {
+    match (seq("before", before)?, seq("after", after)?) {
+        (None, None) => Ok(PageStart::Latest),
+        (Some(before), None) => Ok(PageStart::Before(before)),
+        (None, Some(after)) => Ok(PageStart::After(after)),
+        (Some(_), Some(_)) => Err(Flaw::bad("after", "absent where `before` is given")),
     }
 }
 

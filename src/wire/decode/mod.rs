@@ -10,14 +10,15 @@ mod flaw;
 mod reader;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use serde::de::Deserializer;
 
 pub use flaw::Flaw;
 
 use crate::event::Seq;
-use crate::fault::ErrorCode;
-use field::{count, cursor, flag, number, presence, required, tag, target, text};
+use crate::fault::{Detail, ErrorCode};
+use field::{count, cursor, flag, number, page_start, presence, required, tag, target, text};
 use reader::{TopLevel, Value};
 
 /// Deepest nesting, the object itself counted.
@@ -48,7 +49,7 @@ known_fields! {
     kind = "type", label = "label", username = "username", message = "message", room = "room",
     to = "to", cid = "cid", version = "version", caps = "caps", join = "join", resume = "resume",
     client = "client", since = "since", after = "after", limit = "limit", token = "token",
-    reason = "reason",
+    reason = "reason", epoch = "epoch", before = "before", topic = "topic",
 }
 
 /// A place in a room's log.
@@ -58,6 +59,17 @@ pub struct Cursor<'a> {
     pub epoch: Cow<'a, str>,
     /// The last number that was heard.
     pub seq: Seq,
+}
+
+/// Where a page of history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStart {
+    /// At the end.
+    Latest,
+    /// Below this number.
+    Before(Seq),
+    /// Above this number.
+    After(Seq),
 }
 
 /// Where a message goes.
@@ -100,6 +112,17 @@ pub enum Request<'a> {
         after: Option<Cow<'a, str>>,
         limit: Option<usize>,
     },
+    History {
+        room: Cow<'a, str>,
+        epoch: Option<Cow<'a, str>>,
+        from: PageStart,
+        limit: Option<usize>,
+    },
+    Topic {
+        room: Cow<'a, str>,
+        /// None asks what it is.
+        topic: Option<Cow<'a, str>>,
+    },
     Nick {
         username: Cow<'a, str>,
     },
@@ -133,21 +156,24 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `bad_utf8` and `bad_json`.
     pub fn parse(line: &'a [u8]) -> Result<Self, Flaw> {
-        let text = std::str::from_utf8(line)
-            .map_err(|_| Flaw::new(ErrorCode::BadUtf8, "the line is not UTF-8"))?;
-        if memchr::memchr(b'\r', line).is_some() {
-            return Err(Flaw::new(
-                ErrorCode::BadJson,
-                "a bare CR stands inside the line",
-            ));
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let flaw = Flaw::new(ErrorCode::BadUtf8, "the line is not UTF-8");
+            flaw.at(error.valid_up_to())
+        })?;
+        if let Some(offset) = memchr::memchr(b'\r', line) {
+            let flaw = Flaw::new(Detail::BareCr, "a bare CR stands inside the line");
+            return Err(flaw.at(offset));
         }
+        let broken = Cell::new(None);
         let mut reader = serde_json::Deserializer::from_str(text);
         (&mut reader)
-            .deserialize_map(TopLevel)
+            .deserialize_map(TopLevel(&broken))
             .and_then(|fields| reader.end().map(|()| fields))
-            .map_err(|error| Flaw {
-                code: ErrorCode::BadJson,
-                text: format!("not one JSON object: {error}").into(),
+            .map_err(|error| {
+                let detail = broken.get().unwrap_or_else(|| detail_of(text, &error));
+                let flaw = Flaw::new(detail, format!("not one JSON object: {error}"));
+                // A line has one line, and its columns are bytes.
+                flaw.at(error.column().saturating_sub(1))
             })
     }
 
@@ -218,6 +244,16 @@ impl<'a> Fields<'a> {
                 after: text("after", self.after)?,
                 limit: count("limit", self.limit)?,
             },
+            "history" => Request::History {
+                room: required("room", text("room", self.room)?)?,
+                epoch: text("epoch", self.epoch)?,
+                from: page_start(self.before, self.after)?,
+                limit: count("limit", self.limit)?,
+            },
+            "topic" => Request::Topic {
+                room: required("room", text("room", self.room)?)?,
+                topic: text("topic", self.topic)?,
+            },
             "nick" => Request::Nick {
                 username: required("username", text("username", self.username)?)?,
             },
@@ -238,14 +274,41 @@ impl<'a> Fields<'a> {
             })),
             other => {
                 let shown: String = other.chars().take(40).collect();
-                return Err(Flaw {
-                    code: ErrorCode::UnknownType,
-                    text: format!("there is no type `{shown}`").into(),
-                });
+                return Err(Flaw::new(
+                    ErrorCode::UnknownType,
+                    format!("there is no type `{shown}`"),
+                ));
             }
         })
     }
 }
+
+/// What exactly the parser stumbled over. It tells only in words; a test holds them to ours.
+fn detail_of(text: &str, error: &serde_json::Error) -> Detail {
+    const WORDS: [(&str, Detail); 5] = [
+        ("control character", Detail::RawControl),
+        ("surrogate", Detail::Surrogate),
+        ("end of hex escape", Detail::Surrogate),
+        ("number out of range", Detail::Number),
+        ("trailing characters", Detail::Trailing),
+    ];
+    if text.starts_with(BOM) {
+        return Detail::Bom;
+    }
+    if error.is_eof() {
+        return Detail::Truncated;
+    }
+    let said = error.to_string();
+    // This one goes on with words of the client's own.
+    if said.starts_with("invalid type") {
+        return Detail::NotAnObject;
+    }
+    let found = WORDS.iter().find(|(words, _)| said.contains(words));
+    found.map_or(Detail::Syntax, |(_, detail)| *detail)
+}
+
+/// The byte order mark: no JSON text begins with it (RFC 8259, section 8.1).
+const BOM: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests {
@@ -254,7 +317,7 @@ mod tests {
     fn request(line: &str) -> Result<Request<'_>, ErrorCode> {
         Fields::parse(line.as_bytes())
             .and_then(Fields::into_request)
-            .map_err(|flaw| flaw.code)
+            .map_err(|flaw| flaw.code())
     }
 
     #[test]
@@ -296,6 +359,27 @@ mod tests {
                 r#"{"type":"message","message":"x","room":"a","to":"b"}"#,
                 BadField,
             ),
+            (r#"{"type":"history"}"#, MissingField),
+            (r#"{"type":"history","room":"a","limit":0}"#, BadField),
+            (r#"{"type":"history","room":"a","limit":-1}"#, BadField),
+            (r#"{"type":"history","room":"a","after":-1}"#, BadField),
+            (r#"{"type":"history","room":"a","after":1.5}"#, BadField),
+            (r#"{"type":"history","room":"a","after":"1"}"#, BadField),
+            (
+                r#"{"type":"history","room":"a","before":9007199254740992}"#,
+                BadField,
+            ),
+            (
+                r#"{"type":"history","room":"a","after":18446744073709551615}"#,
+                BadField,
+            ),
+            (
+                r#"{"type":"history","room":"a","after":1,"before":9}"#,
+                BadField,
+            ),
+            (r#"{"type":"history","room":"a","epoch":7}"#, BadField),
+            (r#"{"type":"topic","topic":"tea"}"#, MissingField),
+            (r#"{"type":"topic","room":"a","topic":7}"#, BadField),
             (r#"{"type":"join","room":"a","since":7}"#, BadField),
             (
                 r#"{"type":"join","room":"a","since":{"epoch":"x","seq":9007199254740992}}"#,
@@ -316,9 +400,69 @@ mod tests {
             assert_eq!(request(line).map(|_| ()), Err(code), "{line}");
         }
         assert_eq!(
-            Fields::parse(b"{\"a\":\"\xff\"}").unwrap_err().code,
+            Fields::parse(b"{\"a\":\"\xff\"}").unwrap_err().code(),
             BadUtf8
         );
+    }
+
+    #[test]
+    fn broken_json_says_what_exactly_is_wrong() {
+        use Detail::*;
+        let digits = "9".repeat(10_000);
+        let deep = format!(r#"{{"x":{}}}"#, "[".repeat(20));
+        for (line, detail) in [
+            ("", Truncated),
+            (r#"{"type":"ping""#, Truncated),
+            (r#"{"type":"pi"#, Truncated),
+            ("[]", NotAnObject),
+            ("7", NotAnObject),
+            ("\"hello\"", NotAnObject),
+            ("\"a control character, trailing characters\"", NotAnObject),
+            ("nonsense", Syntax),
+            ("{'type':'ping'}", Syntax),
+            (r#"{"type":"ping",}"#, Syntax),
+            (r#"{"type":"\x"}"#, Syntax),
+            (r#"{"type":"ping"}{}"#, Trailing),
+            (r#"{"type":"ping","type":"quit"}"#, DuplicateKey),
+            (r#"{"type":"ping","ty\u0070e":"quit"}"#, DuplicateKey),
+            (r#"{"a":{"b":1,"b":1}}"#, DuplicateKey),
+            (&deep, Depth),
+            (r#"{"a":"\ud800"}"#, Surrogate),
+            (r#"{"a":"\udc00\ud800"}"#, Surrogate),
+            (r#"{"a":"\ud800x"}"#, Surrogate),
+            (r#"{"a":"\ud800\u0041"}"#, Surrogate),
+            ("{\"a\":\"\u{1}\"}", RawControl),
+            ("{\"a\":\"\t\"}", RawControl),
+            ("{\"a\":\"\0\"}", RawControl),
+            ("{\"a\":1e400}", Number),
+            (&format!("{{\"a\":{digits}}}"), Number),
+            ("{\"a\":\r1}", BareCr),
+            ("\u{feff}{\"type\":\"ping\"}", Bom),
+        ] {
+            let flaw = Fields::parse(line.as_bytes()).unwrap_err();
+            assert_eq!(flaw.rejection, detail.into(), "{line}: {}", flaw.text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_exact_or_no_numbers() {
+        let seq = |number: &str| {
+            let line =
+                format!(r#"{{"type":"join","room":"a","since":{{"epoch":"x","seq":{number}}}}}"#);
+            request(&line).map(|_| ())
+        };
+        assert_eq!(seq("9007199254740991"), Ok(()));
+        for number in [
+            "-0",
+            "-1",
+            "1.0",
+            "1e0",
+            "9007199254740992",
+            "18446744073709551616",
+            "1e-400",
+        ] {
+            assert_eq!(seq(number), Err(ErrorCode::BadField), "{number}");
+        }
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The strict reader: one object of JSON into the fields that the protocol knows.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{DEPTH, Fields};
+use crate::fault::Detail;
+
+/// What this reader itself found wrong: serde's errors are only words.
+type Broken<'c> = &'c Cell<Option<Detail>>;
 
 /// A value, as far as any field needs it.
 #[derive(Debug, PartialEq)]
@@ -30,11 +35,9 @@ struct Keys<'a> {
 const FEW: usize = 16;
 
 impl<'a> Keys<'a> {
-    fn note<E: de::Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
-        let twice = self.few.contains(&key) || self.many.contains(&key);
-        if twice {
-            let shown: String = key.chars().take(40).collect();
-            return Err(E::custom(format_args!("the key `{shown}` stands twice")));
+    fn note<E: de::Error>(&mut self, key: Cow<'a, str>, broken: Broken<'_>) -> Result<(), E> {
+        if self.few.contains(&key) || self.many.contains(&key) {
+            return Err(twice(&key, broken));
         }
         if self.few.len() < FEW {
             self.few.push(key);
@@ -45,10 +48,16 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The object that a line is.
-pub(super) struct TopLevel;
+fn twice<E: de::Error>(key: &str, broken: Broken<'_>) -> E {
+    broken.set(Some(Detail::DuplicateKey));
+    let shown: String = key.chars().take(40).collect();
+    E::custom(format_args!("the key `{shown}` stands twice"))
+}
 
-impl<'de> Visitor<'de> for TopLevel {
+/// The object that a line is.
+pub(super) struct TopLevel<'c>(pub(super) Broken<'c>);
+
+impl<'de> Visitor<'de> for TopLevel<'_> {
     type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,15 +68,15 @@ impl<'de> Visitor<'de> for TopLevel {
         let mut fields = Fields::default();
         let mut keys = Keys::default();
         while let Some(key) = map.next_key_seed(Key)? {
-            let value = map.next_value_seed(Nested(1))?;
+            let nested = Nested {
+                depth: 1,
+                broken: self.0,
+            };
+            let value = map.next_value_seed(nested)?;
             match fields.slot(&key) {
                 Some(slot @ None) => *slot = Some(value),
-                Some(Some(_)) => {
-                    return Err(de::Error::custom(format_args!(
-                        "the key `{key}` stands twice"
-                    )));
-                }
-                None => keys.note(key)?,
+                Some(Some(_)) => return Err(twice(&key, self.0)),
+                None => keys.note(key, self.0)?,
             }
         }
         Ok(fields)
@@ -102,18 +111,25 @@ impl<'de> Visitor<'de> for Key {
 
 /// A value at this depth.
 #[derive(Clone, Copy)]
-struct Nested(usize);
+struct Nested<'c> {
+    depth: usize,
+    broken: Broken<'c>,
+}
 
-impl Nested {
+impl Nested<'_> {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.0 >= DEPTH {
+        if self.depth >= DEPTH {
+            self.broken.set(Some(Detail::Depth));
             return Err(E::custom(format_args!("nested deeper than {DEPTH}")));
         }
-        Ok(Self(self.0 + 1))
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Nested {
+impl<'de> DeserializeSeed<'de> for Nested<'_> {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -121,7 +137,7 @@ impl<'de> DeserializeSeed<'de> for Nested {
     }
 }
 
-impl<'de> Visitor<'de> for Nested {
+impl<'de> Visitor<'de> for Nested<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,7 +197,7 @@ impl<'de> Visitor<'de> for Nested {
                 ("seq", Value::Number(number)) => seq = Some(number),
                 _ => {}
             }
-            keys.note(key)?;
+            keys.note(key, self.broken)?;
         }
         Ok(match (epoch, seq) {
             (Some(epoch), Some(seq)) => Value::Cursor { epoch, seq },

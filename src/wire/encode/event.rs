@@ -3,7 +3,7 @@
 use super::line::line;
 use super::object::Object;
 use crate::escape;
-use crate::event::{Change, Event, Message, Presence};
+use crate::event::{Change, Event, Message, Presence, Topic};
 use crate::name::RoomName;
 use crate::wire::Profile;
 
@@ -12,6 +12,7 @@ pub fn encode_event(profile: Profile, room: &RoomName, event: &Event, out: &mut 
     match event {
         Event::Message(message) => encode_message(profile, room, message, out),
         Event::Presence(presence) => encode_presence(profile, room, presence, out),
+        Event::Topic(_, topic) => encode_topic(profile, room, topic, out),
     }
 }
 
@@ -41,6 +42,45 @@ fn encode_message(profile: Profile, room: &RoomName, message: &Message, out: &mu
             );
         }
     }
+}
+
+fn encode_topic(profile: Profile, room: &RoomName, topic: &Topic, out: &mut Vec<u8>) {
+    match profile {
+        Profile::Basic => {}
+        Profile::Full | Profile::FullPresence => topic_object(room, Some(topic), None, out),
+        Profile::Text | Profile::TextRooms => {
+            let nick = topic.nick.as_str();
+            match escape::visible(&topic.text) {
+                text if text.is_empty() => {
+                    line(out, format_args!("* {nick} took the topic of {room} away"))
+                }
+                text => line(
+                    out,
+                    format_args!("* {nick} set the topic of {room}: {text}"),
+                ),
+            }
+        }
+    }
+}
+
+/// The topic of a room as an object; without a time where nobody ever set one.
+pub(super) fn topic_object(
+    room: &RoomName,
+    topic: Option<&Topic>,
+    label: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    let object = Object::typed(out, "topic")
+        .maybe("label", label)
+        .text("room", room.as_str())
+        .text("topic", topic.map_or("", |topic| &topic.text));
+    match topic {
+        Some(topic) => object
+            .text("username", topic.nick.as_str())
+            .time("time", topic.time_ms),
+        None => object,
+    }
+    .end();
 }
 
 fn encode_presence(profile: Profile, room: &RoomName, presence: &Presence, out: &mut Vec<u8>) {

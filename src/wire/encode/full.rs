@@ -1,7 +1,11 @@
 //! Replies as objects with a type.
 
+use super::event::topic_object;
 use super::object::Object;
+use super::past::EXPIRED;
 use super::{Reply, bye};
+use crate::event::Durability;
+use crate::fault::ErrorCode;
 use crate::name::{Nick, RoomName};
 
 /// Appends a reply as an object.
@@ -39,6 +43,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
         Reply::Ack {
             room,
             stamp,
+            durability,
             duplicate,
             cid,
         } => {
@@ -46,7 +51,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
                 .text("room", room.as_str())
                 .text("epoch", stamp.epoch.as_str())
                 .number("seq", stamp.seq);
-            end_ack(object, stamp.time_ms, *duplicate);
+            end_ack(object, stamp.time_ms, *durability, *duplicate);
         }
         Reply::PrivateAck {
             to,
@@ -54,7 +59,8 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
             duplicate,
             cid,
         } => {
-            end_ack(ack(out, label, *cid).text("to", to), *time_ms, *duplicate);
+            let object = ack(out, label, *cid).text("to", to);
+            end_ack(object, *time_ms, Durability::None, *duplicate);
         }
         Reply::Private(private) => Object::typed(out, "message")
             .text("to", private.to_nick.as_str())
@@ -68,6 +74,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
             epoch,
             seq,
             first,
+            topic,
             members_total,
             members,
         } => {
@@ -77,7 +84,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
                 .text("epoch", epoch.as_str())
                 .number("seq", *seq)
                 .number("first", *first)
-                .text("topic", "")
+                .text("topic", topic)
                 .number("members_total", *members_total as u64);
             match members {
                 Some(members) => object.texts("members", members.iter().map(Nick::as_str)),
@@ -99,6 +106,7 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
             recoverable,
         } => {
             let object = Object::typed(out, "gap")
+                .maybe("label", label)
                 .text("room", room.as_str())
                 .text("epoch", epoch.as_str());
             match from_to {
@@ -134,20 +142,43 @@ pub(super) fn full(reply: &Reply<'_>, label: Option<&str>, out: &mut Vec<u8>) {
             let mut object = Object::typed(out, "rooms").maybe("label", label);
             object.key("rooms");
             object.out.push(b'[');
-            for (at, (room, members)) in rooms.iter().enumerate() {
+            for (at, line) in rooms.iter().enumerate() {
                 if at > 0 {
                     object.out.push(b',');
                 }
                 Object::open(object.out)
-                    .text("room", room.as_str())
-                    .number("members", *members as u64)
-                    .text("topic", "")
+                    .text("room", line.room.as_str())
+                    .number("members", line.members as u64)
+                    .text("topic", &line.topic)
                     .out
                     .push(b'}');
             }
             object.out.push(b']');
             object.flag("more", *more).end();
         }
+        Reply::Topic { room, topic } => topic_object(room, *topic, label, out),
+        Reply::History {
+            room,
+            epoch,
+            first,
+            last,
+            more,
+        } => Object::typed(out, "history")
+            .maybe("label", label)
+            .text("room", room.as_str())
+            .text("epoch", epoch.as_str())
+            .number("first", *first)
+            .number("last", *last)
+            .flag("more", *more)
+            .end(),
+        Reply::HistoryExpired { room, epoch, first } => Object::typed(out, "error")
+            .maybe("label", label)
+            .text("code", ErrorCode::HistoryExpired.as_str())
+            .text("text", EXPIRED)
+            .text("room", room.as_str())
+            .text("epoch", epoch.as_str())
+            .number("first", *first)
+            .end(),
         Reply::Nick { username } => {
             Object::typed(out, "nick")
                 .maybe("label", label)
@@ -210,8 +241,10 @@ fn ack<'a>(out: &'a mut Vec<u8>, label: Option<&str>, cid: Option<&str>) -> Obje
         .maybe("cid", cid)
 }
 
-fn end_ack(object: Object<'_>, time_ms: i64, duplicate: bool) {
-    let object = object.time("time", time_ms).text("durability", "none");
+fn end_ack(object: Object<'_>, time_ms: i64, durability: Durability, duplicate: bool) {
+    let object = object
+        .time("time", time_ms)
+        .text("durability", durability.as_str());
     if duplicate {
         object.flag("duplicate", true)
     } else {

@@ -4,17 +4,21 @@ mod event;
 mod full;
 mod line;
 mod object;
+mod past;
 mod person;
+mod time;
 
 pub use event::encode_event;
-pub use object::{escaped_len, rfc3339};
+pub use object::escaped_len;
+pub use past::encode_past;
+pub use time::rfc3339;
 
 use full::full;
 use object::Object;
 use person::person;
 
 use crate::close::{CloseReason, Refusal};
-use crate::event::{Epoch, GapReason, Seq, SessionId, Stamp};
+use crate::event::{Durability, Epoch, GapReason, Seq, SessionId, Stamp, Topic};
 use crate::limits::Limits;
 use crate::mail::Private;
 use crate::name::{Nick, RoomName};
@@ -53,6 +57,7 @@ pub enum Reply<'a> {
     Ack {
         room: &'a RoomName,
         stamp: &'a Stamp,
+        durability: Durability,
         duplicate: bool,
         cid: Option<&'a str>,
     },
@@ -68,6 +73,7 @@ pub enum Reply<'a> {
         epoch: &'a Epoch,
         seq: Seq,
         first: Seq,
+        topic: &'a str,
         members_total: usize,
         members: Option<&'a [Nick]>,
     },
@@ -88,8 +94,26 @@ pub enum Reply<'a> {
         reset: bool,
     },
     Rooms {
-        rooms: &'a [(RoomName, usize)],
+        rooms: &'a [RoomLine],
         more: bool,
+    },
+    Topic {
+        room: &'a RoomName,
+        topic: Option<&'a Topic>,
+    },
+    /// Ends a page, whose numbers are `first..=last`: none if `last` is below `first`.
+    History {
+        room: &'a RoomName,
+        epoch: &'a Epoch,
+        first: Seq,
+        last: Seq,
+        more: bool,
+    },
+    /// A page of another life of the numbering: what can be read now.
+    HistoryExpired {
+        room: &'a RoomName,
+        epoch: &'a Epoch,
+        first: Seq,
     },
     Nick {
         username: &'a Nick,
@@ -115,6 +139,17 @@ pub enum Reply<'a> {
         text: &'a str,
         retry_after_ms: Option<u64>,
     },
+}
+
+/// One room of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomLine {
+    /// Its name.
+    pub room: RoomName,
+    /// Names on its roster.
+    pub members: usize,
+    /// What it is about.
+    pub topic: Box<str>,
 }
 
 /// Appends what the daemon says, in the session's voice; nothing where that voice has no words for it.
@@ -155,6 +190,7 @@ fn two_fields(reply: &Reply<'_>) -> Option<String> {
         Reply::Notice { text, .. } | Reply::Error { text, .. } | Reply::Bye { text, .. } => {
             Some((*text).to_owned())
         }
+        Reply::HistoryExpired { .. } => Some(past::EXPIRED.to_owned()),
         _ => None,
     }
 }
@@ -209,14 +245,16 @@ fn bye<'a>(
     }
 }
 
-/// The one line that a refused connection reads; both kinds of client can.
+/// The one line that a refused connection reads; both kinds of client can. `retry_after_ms` is
+/// told to whoever does well to come back.
 pub fn encode_refusal(refusal: Refusal, retry_after_ms: u64, out: &mut Vec<u8>) {
+    let reconnect = refusal.reconnect();
     bye(
         out,
         refusal.as_str(),
         refusal.text(),
-        true,
-        Some(retry_after_ms),
+        reconnect,
+        reconnect.then_some(retry_after_ms),
     )
     .text("username", DAEMON)
     .text("message", refusal.text())

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::ser::to_writer;
 
 use super::line::Appender;
+use super::time;
 
 /// One JSON object, field by field, written in order.
 pub(super) struct Object<'a> {
@@ -73,9 +74,12 @@ impl<'a> Object<'a> {
         self
     }
 
-    pub(super) fn time(self, key: &str, time_ms: i64) -> Self {
-        let time = rfc3339(time_ms);
-        self.text(key, &time)
+    pub(super) fn time(mut self, key: &str, time_ms: i64) -> Self {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(&time::written(time_ms));
+        self.out.push(b'"');
+        self
     }
 
     pub(super) fn end(self) {
@@ -111,20 +115,31 @@ fn is_late_control(c: char) -> bool {
 
 /// How many bytes a text has as a JSON string, without its quotes.
 pub fn escaped_len(text: &str) -> usize {
-    text.chars()
-        .map(|c| match c {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            ..'\u{20}' | '\u{7f}'..='\u{9f}' => 6,
-            _ => c.len_utf8(),
-        })
-        .sum()
+    let bytes = text.as_bytes();
+    let more: usize = bytes
+        .iter()
+        .map(|byte| usize::from(MORE[usize::from(*byte)]))
+        .sum();
+    // C1 controls are two bytes of UTF-8, of which the first is this one.
+    let c1 = memchr::memchr_iter(0xc2, bytes)
+        .filter(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9f)));
+    bytes.len() + more + 4 * c1.count()
 }
 
-/// RFC 3339 UTC with milliseconds.
-pub fn rfc3339(time_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("{time:.3}")
-}
+/// How many bytes more than itself each byte of a text takes.
+const MORE: [u8; 256] = {
+    let mut more = [0; 256];
+    let mut byte = 0;
+    while byte < more.len() {
+        more[byte] = match byte as u8 {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+            ..0x20 | 0x7f => 5,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    more
+};
 
 #[cfg(test)]
 mod tests {

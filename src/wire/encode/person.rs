@@ -1,7 +1,7 @@
 //! Replies as lines for a person.
 
 use super::line::line;
-use super::{Reply, two_fields};
+use super::{Reply, RoomLine, two_fields};
 use crate::escape;
 use crate::name::Nick;
 
@@ -14,6 +14,7 @@ pub(super) fn person(reply: &Reply<'_>, out: &mut Vec<u8>) {
         }
         Reply::Joined {
             room,
+            topic,
             members_total,
             ..
         } => {
@@ -26,6 +27,12 @@ pub(super) fn person(reply: &Reply<'_>, out: &mut Vec<u8>) {
                 out,
                 format_args!("* you joined {room} ({members_total} {people})"),
             );
+            if !topic.is_empty() {
+                line(
+                    out,
+                    format_args!("* {room} is about: {}", escape::visible(topic)),
+                );
+            }
         }
         Reply::Parted { room } => line(out, format_args!("* you left {room}")),
         Reply::Names { reset: true, .. } => {}
@@ -40,19 +47,47 @@ pub(super) fn person(reply: &Reply<'_>, out: &mut Vec<u8>) {
             line(out, format_args!("* in {room}: {}{more}", names.join(", ")));
         }
         Reply::Rooms { rooms, more } => {
-            for (room, members) in *rooms {
-                line(out, format_args!("* {room} ({members})"));
+            for RoomLine {
+                room,
+                members,
+                topic,
+            } in *rooms
+            {
+                match escape::visible(topic) {
+                    topic if topic.is_empty() => line(out, format_args!("* {room} ({members})")),
+                    topic => line(out, format_args!("* {room} ({members}): {topic}")),
+                }
             }
             if *more {
                 line(out, format_args!("* ..."));
             }
         }
+        Reply::Topic { room, topic } => match topic.filter(|topic| !topic.text.is_empty()) {
+            Some(topic) => {
+                let text = escape::visible(&topic.text);
+                line(
+                    out,
+                    format_args!("* {room} is about: {text} (set by {})", topic.nick),
+                );
+            }
+            None => line(out, format_args!("* {room} has no topic")),
+        },
+        Reply::History {
+            room, first, last, ..
+        } => match (last + 1).saturating_sub(*first) {
+            0 => line(out, format_args!("* nothing was said in {room} so far")),
+            1 => line(out, format_args!("* that was 1 message of {room}, in UTC")),
+            count => line(
+                out,
+                format_args!("* those were {count} messages of {room}, in UTC"),
+            ),
+        },
         Reply::Nick { username } => line(out, format_args!("* you are now {username}")),
         Reply::Notice { text, .. } => line(out, format_args!("* {}", escape::visible(text))),
         Reply::Error { text, .. } | Reply::Bye { text, .. } => {
             line(out, format_args!("! {}", escape::visible(text)));
         }
-        Reply::Gap { .. } => {
+        Reply::Gap { .. } | Reply::HistoryExpired { .. } => {
             if let Some(text) = two_fields(reply) {
                 line(out, format_args!("! {text}"));
             }
