@@ -337,6 +337,48 @@ fn systemd_does_not_restart_what_a_restart_cannot_mend() {
 }
 
 #[test]
+fn the_handbook_has_a_line_for_each_alert() {
+    let rules = read("packaging/prometheus/chatd.rules.yml");
+    let handbook = read("docs/operations.md");
+    let alerts: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() > 15, "{alerts:?}");
+    for alert in alerts {
+        let is_there = |line: &str| line.starts_with('|') && line.contains(alert);
+        assert!(handbook.lines().any(is_there), "no line for {alert}");
+    }
+}
+
+/// What a metric is called in rules and dashboard, it is called in the catalogue.
+#[test]
+fn rules_and_dashboard_name_metrics_that_exist() {
+    let sources: String = sources().into_iter().map(|(_, text)| text).collect();
+    let is_known = |name: &str| sources.contains(&format!("\"{name}\""));
+    let rules = read("packaging/prometheus/chatd.rules.yml");
+    let mut names = BTreeSet::new();
+    for text in [&rules, &read("packaging/grafana/chatd.json")] {
+        let words =
+            text.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_');
+        names.extend(
+            words
+                .filter(|word| word.starts_with("chatd_"))
+                .map(str::to_owned),
+        );
+    }
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let parts = ["_bucket", "_sum", "_count"];
+        let mut families = parts.iter().filter_map(|part| name.strip_suffix(part));
+        // What the rules record is no metric of the daemon's.
+        let is_recorded = rules.contains(&format!("record: instance:{name}:"));
+        let is_there = is_known(&name) || families.any(is_known) || is_recorded;
+        assert!(is_there, "nobody counts {name}");
+    }
+}
+
+#[test]
 fn the_readme_names_every_exit_status() {
     let readme = read("README.md");
     for word in [
@@ -344,6 +386,25 @@ fn the_readme_names_every_exit_status() {
     ] {
         assert!(readme.contains(word), "README.md has no line {word}");
     }
+}
+
+#[test]
+fn it_is_said_what_each_limit_protects() {
+    let security = read("docs/security.md");
+    let loaded = chatd::config::Loaded::default();
+    let rows = chatd::config::rows(&loaded);
+    let limits = rows
+        .iter()
+        .filter_map(|row| row.key.strip_prefix("limits."));
+    let missing: Vec<&str> = limits
+        .clone()
+        .filter(|limit| !security.contains(&format!("`{limit}`")))
+        .collect();
+    assert!(limits.count() > 20);
+    assert!(
+        missing.is_empty(),
+        "docs/security.md says nothing of {missing:?}"
+    );
 }
 
 #[test]
@@ -371,8 +432,13 @@ fn nothing_is_left_lying_about() {
     let tops = [
         "src",
         "tests",
+        "benches",
         "config",
         "systemd",
+        "packaging",
+        "docs/operations.md",
+        "fuzz/fuzz_targets",
+        "docs/security.md",
         ".ci",
         ".cargo",
         "README.md",
@@ -380,6 +446,7 @@ fn nothing_is_left_lying_about() {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "Cargo.toml",
+        "deny.toml",
         "clippy.toml",
         "rustfmt.toml",
     ];

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, that is an assertion")]
 
 mod basic;
+mod hostile;
 mod person;
 mod pipe;
 mod screen;

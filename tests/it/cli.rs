@@ -12,6 +12,10 @@ fn chatd(arguments: &[&str]) -> Output {
     command
         .args(arguments)
         .env_remove("CHATD_FAULT")
+        .env(
+            "STATE_DIRECTORY",
+            std::env::temp_dir().join("chatd-of-tests"),
+        )
         .stdin(Stdio::null());
     command.output().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Config, Daemon, Peer, until};
 use crate::pair::Pair;
@@ -14,6 +14,15 @@ fn line_of(bytes: usize) -> String {
         "{head}{}{tail}",
         " ".repeat(bytes - head.len() - tail.len())
     )
+}
+
+/// Whoever is refused hears one sentence that a client of either kind can show.
+async fn is_told(mut newcomer: Peer, code: &str) -> Value {
+    let bye = newcomer.hears_bye(code).await;
+    assert_eq!(bye["username"], "chatd", "{bye}");
+    let text = bye["message"].as_str().unwrap_or_default();
+    assert!(text.contains(' '), "no sentence: {bye}");
+    bye
 }
 
 #[tokio::test]
@@ -93,10 +102,12 @@ async fn clients() {
     let mut pair = Pair::arrive(&chat).await;
     let third = chat.full("third").await;
     let _fourth = chat.full("fourth").await;
-    let mut fifth = chat.stranger().await;
-    fifth.hears_bye("server_full").await;
-    chat.counts("chatd_connections_refused_total", &["server_full"], 1.0)
+    is_told(chat.stranger().await, "server_full").await;
+    let labels = ["reason=\"server_full\"", "detail=\"clients\""];
+    chat.counts("chatd_connections_refused_total", &labels, 1.0)
         .await;
+    let limit = chat.metrics().await.value("chatd_connections_limit", &[]);
+    assert_eq!(limit, 4.0);
     pair.goes_on_talking().await;
     drop(third);
     until("the place is free again", async || {
@@ -115,13 +126,10 @@ async fn clients_per_address() {
     let chat = Daemon::start(Config::shipped().limit("clients_per_address", 3)).await;
     let mut pair = Pair::arrive(&chat).await;
     let _third = chat.full("third").await;
-    chat.stranger()
-        .await
-        .hears_bye("too_many_connections")
-        .await;
+    is_told(chat.stranger().await, "too_many_connections").await;
     chat.counts(
         "chatd_connections_refused_total",
-        &["too_many_connections"],
+        &["too_many_connections", "clients_per_address"],
         1.0,
     )
     .await;
@@ -135,22 +143,33 @@ async fn connect_rate() {
     for n in 0..3 {
         chat.full(&format!("peer{n}")).await;
     }
-    let bye = chat
-        .stranger()
-        .await
-        .hears_bye("too_many_connections")
-        .await;
+    let bye = is_told(chat.stranger().await, "too_many_connections").await;
     assert_eq!(bye["reconnect"], true, "{bye}");
+    chat.counts(
+        "chatd_connections_refused_total",
+        &["too_many_connections", "connect_rate"],
+        1.0,
+    )
+    .await;
     pair.goes_on_talking().await;
 }
 
 #[tokio::test]
 async fn listeners() {
-    let chat = Daemon::start(Config::shipped().limit("listeners", 2)).await;
+    let config = Config::shipped()
+        .limit("listeners", 2)
+        .limit("hello_timeout", "1s");
+    let chat = Daemon::start(config).await;
     let mut pair = Pair::arrive(&chat).await;
     let mut one = chat.listener().await;
     let _two = chat.listener().await;
-    chat.stranger().await.hears_bye("server_full").await;
+    // Whoever has been silent for long enough; who comes later is one too many.
+    chat.counts("chatd_listeners", &[], 2.0).await;
+    is_told(chat.stranger().await, "server_full").await;
+    let labels = ["reason=\"server_full\"", "detail=\"listeners\""];
+    chat.counts("chatd_connections_closed_total", &labels, 1.0)
+        .await;
+    assert_eq!(chat.metrics().await.value("chatd_listeners", &[]), 2.0);
     pair.goes_on_talking().await;
     one.hello("one").await;
     let _again = chat.listener().await;
@@ -230,6 +249,77 @@ async fn unacked() {
             acks += 1;
         }
     }
+    let waits = chat.metrics().await.sum("chatd_unacked_waits_total", &[]);
+    assert!(waits > 0.0, "it was read on and on");
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn message_rate() {
+    let config = Config::shipped()
+        .limit("message_rate", "10/1s")
+        .limit("message_burst", 5);
+    let chat = Daemon::start(config).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut eager = chat.full_in("den", "eager").await;
+    let begun = tokio::time::Instant::now();
+    for n in 0..25 {
+        eager
+            .request(
+                "message",
+                json!({ "room": "den", "message": n.to_string() }),
+            )
+            .await;
+    }
+    let mut heard = 0;
+    while heard < 25 {
+        let object = eager.object().await;
+        if object["type"] == "message" {
+            assert_eq!(object["message"], heard.to_string(), "nothing is lost");
+            heard += 1;
+        }
+    }
+    let took = begun.elapsed();
+    assert!(
+        took > Duration::from_millis(1800),
+        "{took:?} for 20 over the burst"
+    );
+    assert!(chat.metrics().await.sum("chatd_paced_total", &[]) > 0.0);
+    pair.goes_on_talking().await;
+}
+
+#[tokio::test]
+async fn joins_and_nicks_count_as_requests() {
+    let chat = Daemon::start(Config::shipped().limit("request_rate", "6/3600s")).await;
+    let mut pair = Pair::arrive(&chat).await;
+    let mut eager = chat.full("eager").await;
+    let mut person = chat.stranger().await;
+    person.say("/nick person").await;
+    let mut refused = 0;
+    for n in 0..10 {
+        let (kind, fields) = if n % 2 == 0 {
+            ("join", json!({ "room": format!("room{n}") }))
+        } else {
+            ("nick", json!({ "username": format!("eager{n}") }))
+        };
+        eager.request(kind, fields).await;
+        let answer = eager.object().await;
+        if answer["type"] == "error" {
+            assert_eq!(answer["code"], "rate_limited", "{answer}");
+            assert!(answer["retry_after_ms"].as_u64() > Some(0), "{answer}");
+            refused += 1;
+        }
+        person.say(&format!("/join room{n}")).await;
+    }
+    assert_eq!(refused, 4, "six requests, and no more for an hour");
+    loop {
+        let line = person.line().await;
+        if line.starts_with("! ") && line.contains("too many") {
+            break;
+        }
+    }
+    let refused = chat.metrics().await;
+    assert!(refused.sum("chatd_messages_rejected_total", &["rate_limited"]) >= 5.0);
     pair.goes_on_talking().await;
 }
 
@@ -333,6 +423,13 @@ async fn dedup_entries_and_age() {
         (!say(&mut alice, "first").await).then_some(())
     })
     .await;
+    let metrics = chat.metrics().await;
+    assert!(metrics.sum("chatd_dedup_evictions_total", &[]) > 0.0);
+    let (there, most) = (
+        metrics.value("chatd_dedup_entries", &[]),
+        metrics.value("chatd_dedup_entries_limit", &[]),
+    );
+    assert!(there <= most && most == 100.0, "{there} of {most}");
 
     let chat = Daemon::start(Config::roomy().limit("dedup_age", "1s")).await;
     let mut alice = chat.full_in("den", "alice").await;

@@ -11,25 +11,49 @@
 #![allow(clippy::unwrap_used, reason = "a play stops at the first surprise")]
 
 mod checker;
+mod dice;
 mod harness;
 mod load;
+#[allow(dead_code, reason = "the suite of chat-client uses all of it")]
+#[path = "../client/screen.rs"]
+mod screen;
 
+mod answers;
+mod archive;
+mod bans;
 mod basic;
+mod books;
+mod bytes;
 mod cli;
 mod clocks;
 mod company;
+mod console;
+mod descriptors;
 mod drain;
+mod durable;
 mod ending;
 mod events;
+mod hostile;
 mod limits;
+mod names;
 mod observe;
 mod opening;
 mod operator;
 mod order;
 mod pair;
+mod past;
 mod person;
 mod race;
+mod reasons;
+mod reload;
 mod requests;
+mod reset;
+mod siege;
 mod since;
+mod sinks;
 mod slow;
+mod soak;
+mod stopped;
+mod supervised;
 mod text;
+mod top;

@@ -4,34 +4,37 @@ use serde_json::json;
 
 use crate::harness::{Config, Daemon, Peer};
 
-/// What other protocols say first. After each stands a line that must never be heard.
+/// What other protocols say first, and the word under which the operator finds it. After each
+/// stands a line that must never be heard.
 const FOREIGN: &[(&str, &[u8])] = &[
-    ("HTTP GET", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("http", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("http", b"POST /say HTTP/1.1\r\nContent-Length: 99\r\n\r\n"),
+    ("http", b"OPTIONS * HTTP/1.0\r\n\r\n"),
+    ("http", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    ("http", b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
+    ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    ("ssh", b"SSH-2.0-OpenSSH_9.2p1\r\n"),
+    ("proxy", b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 7687\r\n"),
+    ("proxy", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c"),
+    ("irc", b"NICK alice\r\n"),
+    ("irc", b"USER alice 0 * :Alice\r\n"),
+    ("irc", b"CAP LS 302\r\n"),
+    ("irc", b"PASS secret\r\n"),
+    ("smtp", b"EHLO example.org\r\n"),
+    ("smtp", b"HELO example.org\r\n"),
+    ("resp", b"*1\r\n$4\r\nPING\r\n"),
+    // To telnet the mark of UTF-16 is a command; what is left has a NUL.
+    ("control", b"\xff\xfe{\x00h\x00i\x00\n"),
+    ("not_utf8", b"\xfe\xff\x00{\x00h\n"),
+    ("not_utf8", b"caf\xc0\xaf\n"),
     (
-        "HTTP POST",
-        b"POST /say HTTP/1.1\r\nContent-Length: 99\r\n\r\n",
+        "not_utf8",
+        b"\xed\xa0\x80 a surrogate in the old clothes of CESU-8\n",
     ),
-    ("HTTP OPTIONS", b"OPTIONS * HTTP/1.0\r\n\r\n"),
-    ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    (
-        "WebSocket",
-        b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
-    ),
-    ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
-    ("SSH", b"SSH-2.0-OpenSSH_9.2p1\r\n"),
-    ("PROXY v1", b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 7687\r\n"),
-    ("PROXY v2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c"),
-    ("IRC NICK", b"NICK alice\r\n"),
-    ("IRC USER", b"USER alice 0 * :Alice\r\n"),
-    ("IRC CAP", b"CAP LS 302\r\n"),
-    ("IRC PASS", b"PASS secret\r\n"),
-    ("SMTP EHLO", b"EHLO example.org\r\n"),
-    ("SMTP HELO", b"HELO example.org\r\n"),
-    ("RESP", b"*1\r\n$4\r\nPING\r\n"),
-    ("not UTF-8", b"\xff\xfe{\x00\n"),
-    ("overlong UTF-8", b"caf\xc0\xaf\n"),
-    ("control characters", b"hi\x1b[2Jthere\n"),
-    ("a NUL", b"hi\0there\n"),
+    ("control", b"hi\x1b[2Jthere\n"),
+    ("control", b"hi\0there\n"),
+    ("control", b"\0{\0\"\0u\0s\0e\0r\0"),
+    ("control", b"hi\xc2\x9b2Jthere\n"),
 ];
 
 const SMUGGLED: &[u8] = b"{\"username\":\"mallory\",\"message\":\"smuggled\"}\r\n";
@@ -48,17 +51,32 @@ async fn other_protocols_are_closed_at_once_and_never_interpreted() {
     let chat = Daemon::start(patient()).await;
     let mut witness = chat.listener().await;
 
-    for (closed, (name, opening)) in (1..).zip(FOREIGN) {
+    for (closed, (detail, opening)) in (1..).zip(FOREIGN) {
         let mut intruder = chat.stranger().await;
         intruder.send(opening).await;
         intruder.send_if_open(SMUGGLED).await;
-        assert_eq!(intruder.hears_out().await, [""; 0], "{name} was answered");
+        let what = String::from_utf8_lossy(opening);
+        assert_eq!(intruder.hears_out().await, [""; 0], "{what:?} was answered");
         chat.counts(
             "chatd_connections_closed_total",
             &["protocol_error"],
             f64::from(closed),
         )
         .await;
+        let last = &chat.ask("clients.closed", json!({ "limit": 1 })).await["closed"][0];
+        assert_eq!(last["detail"], *detail, "{what:?}: {last}");
+    }
+    for (detail, _) in FOREIGN {
+        let same = FOREIGN.iter().filter(|(other, _)| other == detail);
+        let label = format!("detail=\"{detail}\"");
+        chat.counts(
+            "chatd_connections_closed_total",
+            &["protocol_error", &label],
+            same.count() as f64,
+        )
+        .await;
+        chat.logs(&["client.closed", "protocol_error", detail])
+            .await;
     }
 
     let mut alice = chat.full_in("lobby", "alice").await;

@@ -205,6 +205,62 @@ async fn the_tcp_door_is_closed_to_strangers() {
 }
 
 #[tokio::test]
+async fn fifty_who_guess_the_token_at_once_get_five_guesses_a_second() {
+    const EACH: usize = 20;
+    let chat = Daemon::start(Config::shipped()).await;
+    let secret = fs::read_to_string(chat.token_file()).unwrap();
+    let secret = secret.trim();
+    let guesses = [
+        String::new(),
+        secret[..63].to_owned(),
+        format!("{secret}0"),
+        format!(
+            "{}{}",
+            &secret[..63],
+            if secret.ends_with('0') { '1' } else { '0' }
+        ),
+        "x".repeat(1 << 20),
+    ];
+    let begun = tokio::time::Instant::now();
+    let mut guessers = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let (admin, guess) = (chat.admin(), guesses[n % guesses.len()].clone());
+        guessers.spawn(async move {
+            let mut judged = 0;
+            for _ in 0..EACH {
+                let mut stream = TcpStream::connect(admin).await.unwrap();
+                let auth = serde_json::json!({
+                    "jsonrpc": "2.0", "id": 1, "method": "auth", "params": { "token": guess },
+                });
+                let _ = stream.write_all(format!("{auth}\n").as_bytes()).await;
+                let mut answer = String::new();
+                let _ = BufReader::new(stream).read_line(&mut answer).await;
+                assert!(!answer.contains("\"result\""), "{answer}");
+                judged += usize::from(answer.contains("this is not the token"));
+            }
+            judged
+        });
+    }
+    let judged: usize = within("all have guessed", guessers.join_all())
+        .await
+        .iter()
+        .sum();
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!(judged >= 1, "nobody was heard at all");
+    assert!(
+        judged as f64 <= 5.0 + 5.0 * (seconds + 1.0),
+        "{judged} in {seconds} s"
+    );
+    // Who is known by the kernel needs no token, and has not noticed.
+    assert_eq!(chat.ctl(&["status"]).await.code, 0);
+    let log = chat.stderr();
+    assert!(
+        log.contains("admin.denied") && !log.contains(secret),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn status_health_rooms_and_version_answer() {
     let chat = Daemon::start(Config::shipped()).await;
     let _alice = chat.full_in("den", "alice").await;

@@ -3,9 +3,9 @@
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::watch;
 
-use crate::checker::{Event, Log, Position, Record, Violation, check, tally};
+use crate::checker::{Event, Log, Position, Record, tally};
 use crate::harness::{Config, Daemon, alone};
-use crate::load::{Clock, Full, Stall, TwoFields, Voice};
+use crate::load::{Clock, Full, Stall, TwoFields, Voice, counters};
 
 const ROOMS: [&str; 5] = ["lobby", "den", "hall", "attic", "cellar"];
 
@@ -114,7 +114,7 @@ async fn the_shipped_defaults_keep_order_too() {
 #[cfg(feature = "test-faults")]
 mod broken_daemons {
     use super::*;
-    use crate::checker::Rule;
+    use crate::checker::{Rule, check};
 
     async fn breaks(fault: &str, expected: &[Rule]) {
         let _alone = alone().await;
@@ -149,6 +149,21 @@ mod broken_daemons {
         )
         .await;
     }
+
+    #[tokio::test]
+    async fn a_message_that_is_written_twice_after_a_replay_is_found() {
+        breaks("catch_up_twice", &[Rule::Order]).await;
+    }
+
+    #[tokio::test]
+    async fn messages_in_the_wrong_order_are_found() {
+        breaks("batch_reordered", &[Rule::Order]).await;
+    }
+
+    #[tokio::test]
+    async fn a_retry_that_is_numbered_again_is_found() {
+        breaks("dedup_ignored", &[Rule::Twice]).await;
+    }
 }
 
 /// What a play leaves behind.
@@ -159,8 +174,7 @@ struct Played {
 
 impl Played {
     fn violations(&self) -> String {
-        let story = |found: &Violation| format!("{:?}: {}\n", found.rule, found.story);
-        let mut stories: String = check(&self.record).iter().map(story).collect();
+        let mut stories = self.record.judge("order");
         for log in &self.record.clients {
             for entry in &log.entries {
                 if let Event::Bye { code } = &entry.event {
@@ -224,7 +238,12 @@ async fn play(chat: &Daemon, scale: Scale) -> Played {
     };
     let clients: Vec<Log> = actors.into_iter().map(log).collect();
     Played {
-        record: Record { clients, witness },
+        record: Record {
+            clients,
+            witness,
+            counters: Some(counters(chat).await),
+            ..Record::default()
+        },
         stalls: scale.stalling * scale.stalls,
     }
 }

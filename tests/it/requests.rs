@@ -32,7 +32,7 @@ async fn a_message_is_numbered_acknowledged_and_heard_by_its_author_too() {
     assert_eq!(ack["room"], "den", "{ack}");
     assert_eq!(ack["epoch"], epoch, "{ack}");
     assert_eq!(ack["seq"], 1, "{ack}");
-    assert_eq!(ack["durability"], "none", "{ack}");
+    assert_eq!(ack["durability"], "process", "{ack}");
     assert!(ack.get("duplicate").is_none(), "{ack}");
     assert_eq!(own["cid"], "c1", "{own}");
     assert!(own.get("label").is_none(), "{own}");

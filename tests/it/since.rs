@@ -60,7 +60,7 @@ async fn since_continues_exactly() {
 
 #[tokio::test]
 async fn what_retention_removed_is_one_leading_gap() {
-    let chat = Daemon::start(Config::roomy().limit("recent_messages", 10)).await;
+    let chat = Daemon::start(Config::forgetful().limit("recent_messages", 10)).await;
     let (mut alice, epoch) = told(&chat, "den", 30).await;
     let mut bob = chat.full("bob").await;
     let joined = bob.join_since("den", &epoch, 3).await;
@@ -111,7 +111,7 @@ async fn another_epoch_or_a_number_beyond_the_head_starts_over_openly() {
 
 #[tokio::test]
 async fn a_forgotten_room_begins_another_epoch() {
-    let chat = Daemon::start(Config::roomy().limit("room_idle", "1s")).await;
+    let chat = Daemon::start(Config::forgetful().limit("room_idle", "1s")).await;
     let (mut alice, epoch) = told(&chat, "den", 5).await;
     alice.ask("part", json!({ "room": "den" }), "parted").await;
     until("the empty room is forgotten", async || {

@@ -1,5 +1,5 @@
-//! Plays with the tools that people really use: netcat, telnet, curl, promtool, a terminal, the
-//! README read by a stranger. `cargo tools` runs them; they are no part of `cargo test`, which needs
+//! Plays with the tools that people really use: netcat, telnet, curl, promtool, a browser, a terminal,
+//! the README read by a stranger. `cargo tools` runs them; they are no part of `cargo test`, which needs
 //! nothing but Rust and a C compiler.
 //!
 //! A tool that is missing is a failure. `CHATD_SKIP_TOOLS="telnet promtool"` skips the plays that
@@ -8,15 +8,37 @@
 
 #![allow(clippy::unwrap_used, reason = "a play stops at the first surprise")]
 
+mod browser;
 mod client;
+mod clock;
+mod container;
+mod disk;
+mod drill;
+mod evader;
+mod far;
+mod faults;
 mod intruder;
 mod metrics;
 mod netcat;
 mod plain_user;
+mod prometheus;
 mod readme;
+mod short;
 mod stage;
 mod telnet;
 mod two_fields;
+
+// The stage of the other plays, for those that are about sockets.
+#[allow(dead_code, reason = "the other plays use what these do not")]
+#[path = "../it/siege/canary.rs"]
+mod canary;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the other plays use what these do not"
+)]
+#[path = "../it/harness/mod.rs"]
+mod harness;
 
 use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
@@ -55,13 +77,34 @@ const PLAYS: &[Play] = plays! {
     Anywhere telnet::ctrl_c_in_the_middle_does_not_end_the_talk needs ["nc", "telnet", "script"];
     Anywhere intruder::a_web_request_says_nothing_on_the_chat_port needs ["nc", "curl"];
     Anywhere intruder::a_web_request_does_nothing_on_the_admin_port needs ["nc", "curl"];
+    Anywhere browser::a_page_says_nothing_on_the_chat_port needs ["nc", "curl", "chromium"];
+    Anywhere browser::a_page_commands_nothing_on_the_admin_port needs ["nc", "curl", "chromium"];
     Anywhere client::what_is_typed_stays_whole_while_others_talk needs ["nc", "script"];
     Anywhere two_fields::a_client_of_two_fields_talks_with_everyone needs ["nc", "python3"];
     Anywhere two_fields::a_client_of_two_fields_understands_why_it_has_to_leave needs ["nc", "python3"];
     Anywhere metrics::promtool_has_nothing_to_say needs ["curl", "promtool"];
+    Anywhere prometheus::has_no_complaint_about_the_rules needs ["promtool"];
+    Anywhere prometheus::answers_every_query_of_the_dashboard needs ["nc", "curl", "prometheus"];
+    Anywhere prometheus::every_runbook_can_be_followed needs ["nc"];
+    Anywhere drill::the_handbook_finds_the_cause needs ["curl", "script"];
+    Anywhere faults::accept_fails_and_everybody_comes_in needs ["strace"];
+    Anywhere clock::jumps_and_time_goes_on needs ["faketime"];
+    Anywhere short::of_memory_and_the_limits_hold needs ["memory-cgroup"];
+    Anywhere short::of_a_processor_and_nobody_is_sent_away needs ["taskset", "chrt"];
+    Alone evader::finds_every_way_back_shut needs ["unshare", "ip"];
+    Alone evader::has_no_more_places_for_more_addresses needs ["unshare", "ip"];
+    Alone far::who_is_cut_off_is_noticed_and_named needs ["unshare", "ip", "nc"];
+    Alone container::is_what_the_dockerfile_says needs ["unshare", "ip", "setpriv"];
+    Anywhere disk::an_ack_comes_after_what_it_promises needs ["strace", "curl", "sleep", "kill"];
+    Anywhere disk::each_write_may_fail_and_nobody_is_lied_to needs ["strace", "curl", "sleep"];
+    Alone disk::a_full_disk_loses_nothing_that_was_acknowledged needs ["unshare", "ip", "mount", "curl", "sleep"];
+    Alone disk::after_another_boot_the_numbers_begin_a_new_life_unless_they_are_on_the_disk needs ["unshare", "ip", "mount"];
     Alone plain_user::needs_no_flag_and_no_file needs ["unshare", "ip", "setpriv"];
     Alone readme::does_what_it_says needs ["unshare", "ip", "nc", "curl", "script"];
 };
+
+/// Not a program, but what the kernel has to offer.
+const MEMORY_CGROUP: &str = "memory-cgroup";
 
 /// The argument before the name of a play that is already alone.
 const ALONE: &str = "--alone";
@@ -155,6 +198,15 @@ fn outcome(play: &Play) -> Outcome {
     }
 }
 
+/// Runs a play that is about sockets.
+fn on_stage(play: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(play);
+}
+
 /// Runs a play in a namespace without a network, where the folders of a system daemon are empty and
 /// everything ends with the play.
 fn alone(name: &str) {
@@ -182,6 +234,9 @@ fn alone(name: &str) {
 }
 
 fn is_installed(tool: &str) -> bool {
+    if tool == MEMORY_CGROUP {
+        return short::has_ceilings();
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
 }

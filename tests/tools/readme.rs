@@ -168,7 +168,7 @@ impl Shell {
 }
 
 /// The first of these lines that is not there, after the ones before it.
-fn first_missing<'a>(seen: &'a [String], shown: &str) -> Option<&'a str> {
+pub(crate) fn first_missing<'a>(seen: &'a [String], shown: &str) -> Option<&'a str> {
     let shown = without_escapes(shown);
     let mut lines = shown.lines();
     seen.iter()

@@ -120,6 +120,11 @@ impl Program {
         self.output.text()
     }
 
+    /// What it has complained about so far.
+    pub(crate) fn told(&self) -> String {
+        self.told.text()
+    }
+
     /// Types, without a line end.
     pub(crate) fn types(&mut self, text: &str) {
         self.input
@@ -185,14 +190,48 @@ pub(crate) struct Daemon {
     pub(crate) admin: SocketAddr,
     pub(crate) metrics: SocketAddr,
     folder: TempDir,
-    _program: Program,
+    /// How many whoever looks after it may have.
+    descriptors: Option<u32>,
+    program: Program,
 }
 
 impl Daemon {
     /// Starts it and waits until it says where it listens.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
         let mut command = Command::new(own("chatd"));
+        command.args(arguments);
+        Self::launch(command, None)
+    }
+
+    /// Starts it by a command that ends with its name, with these settings.
+    pub(crate) fn start_by(mut command: Command, settings: &[&str]) -> Self {
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        Self::launch(command, None)
+    }
+
+    /// The same where a process, and whoever looks after it, may have so many descriptors.
+    pub(crate) fn within_descriptors(descriptors: u32) -> Self {
+        let mut command = Command::new("bash");
+        command.args([
+            "-c",
+            &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""),
+        ]);
+        command.arg(own("chatd"));
+        Self::launch(command, Some(descriptors))
+    }
+
+    fn launch(mut command: Command, descriptors: Option<u32>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("chatd.toml");
+        std::fs::write(&config, "").unwrap();
+        command.arg("--config").arg(config);
         for address in [
             "server.listen=[\"127.0.0.1:0\"]",
             "admin.listen=127.0.0.1:0",
@@ -219,7 +258,8 @@ impl Daemon {
             admin,
             metrics,
             folder,
-            _program: program,
+            descriptors,
+            program,
         }
     }
 
@@ -231,6 +271,50 @@ impl Daemon {
         person.says("/names");
         person.hears(nick);
         person
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.child.id()
+    }
+
+    /// The file with the secret of the admin port.
+    pub(crate) fn token_file(&self) -> String {
+        let file = self.folder.path().join("admin.token");
+        file.to_str().unwrap().to_owned()
+    }
+
+    /// The secret of the admin port.
+    pub(crate) fn token(&self) -> String {
+        let file = self.folder.path().join("admin.token");
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// Its configuration file; empty at first.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("chatd.toml")
+    }
+
+    /// A command typed on a terminal beside the daemon: it finds its folders, its programs, and in
+    /// variables its configuration file and where its metrics are.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let limit = self.descriptors.map(|most| format!("ulimit -n {most}; "));
+        let mut shell = Command::new("script");
+        let sized = format!(
+            "stty rows 40 cols 250; {}{script}",
+            limit.unwrap_or_default()
+        );
+        shell.args(["-qefc", &sized, "/dev/null"]);
+        let programs = own("chatd").parent().unwrap().display().to_string();
+        let path = std::env::var("PATH").unwrap_or_default();
+        shell
+            .env("PATH", format!("{programs}:{path}"))
+            .env("SHELL", "/bin/bash")
+            .env("TERM", "xterm")
+            .env("CONFIG", self.config())
+            .env("METRICS", self.metrics.to_string());
+        at_home(&mut shell, self.folder.path());
+        shell
     }
 
     /// Runs `chatctl`, which has to succeed, and gives what it printed.

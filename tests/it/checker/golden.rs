@@ -2,60 +2,53 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::log::{Dialect, Entry, Event, Log, Position, Record, id_of};
-
-/// Dice that fall the same way for the same seed.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// A number below `sides`.
-    pub(super) fn below(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) % sides as u64) as usize
-    }
-
-    /// One of these.
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        if items.is_empty() {
-            None
-        } else {
-            items.get(self.below(items.len()))
-        }
-    }
-}
+use super::log::{
+    Counters, Dialect, Durability, Entry, Event, Least, Life, Log, PageLine, Position, Record, Row,
+    id_of,
+};
+use crate::dice::Dice;
 
 const ROOMS: [&str; 2] = ["den", "hall"];
 const FULL: usize = 4;
 const TWO_FIELDS: usize = 2;
+const PAGE: u64 = 8;
 
 /// A toy server that is right by its plainness.
 struct World {
     dice: Dice,
     clock: u64,
+    durability: Durability,
     rooms: HashMap<&'static str, Vec<(usize, String)>>,
     people: Vec<Person>,
+    /// Restarts that are still to come.
+    restarts: usize,
+    lives: Vec<Life>,
+    counters: Counters,
 }
 
 #[derive(Default)]
 struct Person {
     log: Log,
+    /// On its way to the server.
     sent: VecDeque<(&'static str, String)>,
+    /// Numbered, the answer on its way back.
     to_ack: VecDeque<(&'static str, u64, String)>,
-    /// The next number of each room that this person is in.
+    /// What it would send again.
+    unanswered: VecDeque<(&'static str, String)>,
+    /// Private messages on their way to it.
+    inbox: VecDeque<(usize, String)>,
+    /// The answers to its own.
+    delivered: VecDeque<String>,
+    /// The next number of each room that it is in.
     next: HashMap<&'static str, u64>,
-    left_at: HashMap<&'static str, u64>,
+    left_at: HashMap<&'static str, Position>,
+    /// It has heard something since it connected.
+    has_heard: bool,
     count: usize,
 }
 
 /// A record that keeps every rule.
-pub(super) fn record(seed: u64) -> Record {
+pub(crate) fn record(seed: u64) -> Record {
     let mut world = World::new(seed);
     for _ in 0..1000 {
         world.turn();
@@ -65,15 +58,22 @@ pub(super) fn record(seed: u64) -> Record {
 
 impl World {
     fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let all = [Durability::None, Durability::Process, Durability::Disk];
+        let durability = all[dice.below(3)];
         let mut world = Self {
-            dice: Dice::new(seed),
+            restarts: dice.below(3),
+            dice,
             clock: 0,
+            durability,
             rooms: ROOMS.map(|room| (room, Vec::new())).into(),
             people: (0..FULL + TWO_FIELDS).map(|_| Person::default()).collect(),
+            lives: Vec::new(),
+            counters: Counters::default(),
         };
         for who in 0..world.people.len() {
             world.people[who].log.username = format!("person{who}");
-            world.note(who, Event::Connected);
+            world.note(who, Event::Connected { life: 0 });
             if who < FULL {
                 ROOMS.iter().for_each(|room| world.join(who, room));
             } else {
@@ -86,56 +86,90 @@ impl World {
 
     fn note(&mut self, who: usize, event: Event) {
         self.clock += 1;
-        self.people[who].log.entries.push(Entry {
-            at: self.clock,
-            event,
-        });
+        let at = self.clock;
+        self.people[who].log.entries.push(Entry { at, event });
+    }
+
+    fn epoch(&self) -> String {
+        if self.durability.outlives_the_daemon() {
+            "e".to_owned()
+        } else {
+            format!("e{}", self.lives.len())
+        }
+    }
+
+    fn head(&self, room: &str) -> Position {
+        Position {
+            epoch: self.epoch(),
+            seq: self.rooms[room].len() as u64,
+        }
     }
 
     fn turn(&mut self) {
+        if self.restarts > 0 && self.dice.below(300) == 0 {
+            self.restarts -= 1;
+            self.restart();
+        }
         let who = self.dice.below(self.people.len());
         let room = if who < FULL {
             ROOMS[self.dice.below(2)]
         } else {
             ROOMS[0]
         };
-        match self.dice.below(16) {
+        match self.dice.below(20) {
             0..3 => self.send(who, room),
             3..6 => self.commit(who),
             6..8 => self.ack(who),
             8 => self.gap(who, room),
             9 => self.part_or_join(who, room),
+            10 => self.whisper(who),
+            11 | 12 => self.hear_whisper(who),
+            13 => self.page(who, room),
             _ => self.deliver(who, room),
         }
     }
 
     fn send(&mut self, who: usize, room: &'static str) {
         self.people[who].count += 1;
-        let text = format!(
-            "{who}-{} words {}",
-            self.people[who].count,
-            self.dice.below(1000)
-        );
+        let (count, word) = (self.people[who].count, self.dice.below(1000));
+        let text = format!("{who}-{count} words {word}");
+        if who < FULL {
+            self.people[who].unanswered.push_back((room, text.clone()));
+        }
+        self.send_text(who, room, text);
+    }
+
+    fn send_text(&mut self, who: usize, room: &'static str, text: String) {
         self.people[who].sent.push_back((room, text.clone()));
-        self.note(
-            who,
-            Event::Send {
-                room: room.to_owned(),
-                text,
-            },
-        );
+        let room = room.to_owned();
+        self.note(who, Event::Send { room, text });
     }
 
     fn commit(&mut self, who: usize) {
         let Some((room, text)) = self.people[who].sent.pop_front() else {
             return;
         };
-        let log = self.rooms.get_mut(room).unwrap();
         let id = id_of(&text).to_owned();
-        log.push((who, text));
+        let log = self.rooms.get_mut(room).unwrap();
+        let known = log.iter().position(|(_, known)| id_of(known) == id);
+        let seq = match known {
+            Some(at) => at as u64 + 1,
+            None if who < FULL && self.dice.below(16) == 0 => return self.refuse(who, id),
+            None => {
+                log.push((who, text));
+                self.counters.committed += 1;
+                log.len() as u64
+            }
+        };
+        self.people[who].to_ack.push_back((room, seq, id));
+    }
+
+    fn refuse(&mut self, who: usize, id: String) {
         self.people[who]
-            .to_ack
-            .push_back((room, log.len() as u64, id));
+            .unanswered
+            .retain(|(_, text)| id_of(text) != id);
+        let code = "store_unavailable".to_owned();
+        self.note(who, Event::Refused { id, code });
     }
 
     fn ack(&mut self, who: usize) {
@@ -143,18 +177,12 @@ impl World {
             return;
         };
         if who < FULL {
-            let at = Position {
-                epoch: "e".to_owned(),
-                seq,
-            };
-            self.note(
-                who,
-                Event::Ack {
-                    id,
-                    room: room.to_owned(),
-                    at,
-                },
-            );
+            self.people[who]
+                .unanswered
+                .retain(|(_, text)| id_of(text) != id);
+            let (room, epoch) = (room.to_owned(), self.epoch());
+            let at = Position { epoch, seq };
+            self.note(who, Event::Ack { id, room, at });
         }
     }
 
@@ -169,6 +197,7 @@ impl World {
         if who >= FULL && author == who {
             return;
         }
+        self.people[who].has_heard = true;
         let is_full = who < FULL;
         let heard = Event::Heard {
             room: room.to_owned(),
@@ -186,13 +215,14 @@ impl World {
         };
         let behind = self.rooms[room].len() as u64 + 1 - from;
         // A two-field stream begins with the first message heard: nothing is skipped before it.
-        if behind < 3 || (who >= FULL && from == 1) {
+        if behind < 3 || (who >= FULL && !self.people[who].has_heard) {
             return;
         }
         let to = from + self.dice.below(behind as usize - 1) as u64;
         let room_name = room.to_owned();
         let event = if who < FULL {
-            let (epoch, count) = ("e".to_owned(), Some(to - from + 1));
+            let (epoch, count) = (self.epoch(), Some(to - from + 1));
+            self.counters.gapped += to - from + 1;
             Event::Gap {
                 room: room_name,
                 epoch,
@@ -202,6 +232,7 @@ impl World {
         } else {
             let missed = &self.rooms[room][from as usize - 1..to as usize];
             let count = missed.iter().filter(|(author, _)| *author != who).count() as u64;
+            self.counters.gapped += count;
             Event::Skipped {
                 room: room_name,
                 count,
@@ -217,48 +248,178 @@ impl World {
         if who >= FULL {
             return;
         }
-        match self.people[who].next.remove(room) {
-            Some(next) => {
-                self.people[who].left_at.insert(room, next - 1);
-                self.note(
-                    who,
-                    Event::Parted {
-                        room: room.to_owned(),
-                    },
-                );
-            }
-            None => self.join(who, room),
+        if self.people[who].next.contains_key(room) {
+            self.leave(who, room);
+            let room = room.to_owned();
+            self.note(who, Event::Parted { room });
+        } else {
+            self.join(who, room);
+        }
+    }
+
+    fn leave(&mut self, who: usize, room: &'static str) {
+        if let Some(next) = self.people[who].next.remove(room) {
+            let epoch = self.epoch();
+            let seq = next - 1;
+            self.people[who]
+                .left_at
+                .insert(room, Position { epoch, seq });
         }
     }
 
     fn join(&mut self, who: usize, room: &'static str) {
-        let head = Position {
-            epoch: "e".to_owned(),
-            seq: self.rooms[room].len() as u64,
+        let since = self.people[who].left_at.get(room).cloned();
+        let since = since.filter(|_| self.dice.below(2) == 0);
+        self.join_since(who, room, since);
+    }
+
+    fn join_since(&mut self, who: usize, room: &'static str, since: Option<Position>) {
+        let (name, head) = (room.to_owned(), self.head(room));
+        let joining = Event::Joining {
+            room: name.clone(),
+            since: since.clone(),
         };
-        let left_at = self.people[who].left_at.get(room).copied();
-        let since = left_at.filter(|_| self.dice.below(2) == 0);
-        let since = since.map(|seq| Position {
-            epoch: "e".to_owned(),
-            seq,
-        });
-        let next = since.as_ref().unwrap_or(&head).seq + 1;
-        self.note(
-            who,
-            Event::Joining {
-                room: room.to_owned(),
-                since,
-            },
-        );
-        self.note(
-            who,
-            Event::Joined {
-                room: room.to_owned(),
-                head,
-                first: 1,
-            },
-        );
+        let joined = Event::Joined {
+            room: name.clone(),
+            head: head.clone(),
+            first: 1,
+        };
+        self.note(who, joining);
+        self.note(who, joined);
+        let next = match since {
+            None => head.seq + 1,
+            Some(since) if since.epoch == head.epoch => since.seq + 1,
+            Some(_) => {
+                let gap = Event::Gap {
+                    room: name,
+                    epoch: head.epoch,
+                    bounds: None,
+                    count: None,
+                };
+                self.note(who, gap);
+                1
+            }
+        };
         self.people[who].next.insert(room, next);
+    }
+
+    fn whisper(&mut self, who: usize) {
+        let to = self.dice.below(FULL);
+        if who >= FULL || to == who {
+            return;
+        }
+        self.people[who].count += 1;
+        let text = format!("{who}-w{} psst", self.people[who].count);
+        self.people[to].inbox.push_back((who, text.clone()));
+        self.people[who]
+            .delivered
+            .push_back(id_of(&text).to_owned());
+        let to = format!("person{to}");
+        self.note(who, Event::Whisper { to, text });
+    }
+
+    fn hear_whisper(&mut self, who: usize) {
+        if let Some((from, text)) = self.people[who].inbox.pop_front() {
+            let username = format!("person{from}");
+            self.note(who, Event::Whispered { username, text });
+        }
+        if let Some(id) = self.people[who].delivered.pop_front() {
+            self.note(who, Event::Delivered { id });
+        }
+    }
+
+    /// What comes after a number, or the latest.
+    fn page(&mut self, who: usize, room: &'static str) {
+        if who >= FULL || !self.people[who].next.contains_key(room) {
+            return;
+        }
+        let head = self.rooms[room].len();
+        let after = (self.dice.below(2) == 0).then(|| self.dice.below(head + 1) as u64);
+        self.page_after(who, room, after);
+    }
+
+    fn page_after(&mut self, who: usize, room: &'static str, after: Option<u64>) -> bool {
+        let (name, limit) = (room.to_owned(), PAGE);
+        let paging = Event::Paging {
+            room: name.clone(),
+            after,
+            limit,
+        };
+        self.note(who, paging);
+        let log = &self.rooms[room];
+        let from = after.unwrap_or((log.len() as u64).saturating_sub(PAGE)) as usize;
+        let to = log.len().min(from + PAGE as usize);
+        let more = match after {
+            Some(_) => to < log.len(),
+            None => from > 0,
+        };
+        let lines = log[from..to].iter().zip(from as u64 + 1..);
+        let lines = lines.map(|((author, text), seq)| PageLine {
+            seq,
+            username: format!("person{author}"),
+            text: text.clone(),
+        });
+        let page = Event::Page {
+            room: name,
+            epoch: self.epoch(),
+            gap: None,
+            lines: lines.collect(),
+            more,
+        };
+        self.note(who, page);
+        more
+    }
+
+    /// The daemon is killed in the middle of everything, starts again, and everybody comes back.
+    fn restart(&mut self) {
+        let mut stays = Vec::new();
+        for who in 0..self.people.len() {
+            if self.dice.below(2) == 0 {
+                let line = "{\"type\":\"mess".to_owned();
+                self.note(who, Event::Cut { line });
+            }
+            self.note(who, Event::Closed);
+            let rooms: Vec<_> = ROOMS
+                .into_iter()
+                .filter(|room| self.people[who].next.contains_key(room))
+                .collect();
+            rooms.iter().for_each(|room| self.leave(who, room));
+            let person = &mut self.people[who];
+            person.sent.clear();
+            person.to_ack.clear();
+            person.inbox.clear();
+            person.delivered.clear();
+            person.has_heard = false;
+            stays.push(rooms);
+        }
+        self.end_life("signal: 9 (SIGKILL)");
+        if !self.durability.outlives_the_daemon() {
+            self.rooms.values_mut().for_each(Vec::clear);
+        }
+        for (who, rooms) in stays.into_iter().enumerate() {
+            let life = self.lives.len();
+            self.note(who, Event::Connected { life });
+            if who >= FULL {
+                let next = self.head(ROOMS[0]).seq + 1;
+                self.people[who].next.insert(ROOMS[0], next);
+                continue;
+            }
+            for room in rooms {
+                let since = self.people[who].left_at.get(room).cloned();
+                self.join_since(who, room, since);
+            }
+            for (room, text) in self.people[who].unanswered.clone() {
+                self.send_text(who, room, text);
+            }
+        }
+    }
+
+    fn end_life(&mut self, how: &str) {
+        self.lives.push(Life {
+            ended: how.to_owned(),
+            expected: how.to_owned(),
+            stderr: "ready\n".to_owned(),
+        });
     }
 
     /// Everything is said, committed, acknowledged and heard; then the late reader comes.
@@ -270,6 +431,9 @@ impl World {
             while !self.people[who].to_ack.is_empty() {
                 self.ack(who);
             }
+            while !self.people[who].inbox.is_empty() || !self.people[who].delivered.is_empty() {
+                self.hear_whisper(who);
+            }
         }
         for (who, room) in (0..self.people.len()).flat_map(|who| ROOMS.map(|room| (who, room))) {
             while self.people[who]
@@ -280,51 +444,76 @@ impl World {
                 self.deliver(who, room);
             }
         }
-        let late = self.people.len();
-        self.people.push(Person::default());
-        for room in ROOMS {
-            let head = Position {
-                epoch: "e".to_owned(),
-                seq: self.rooms[room].len() as u64,
-            };
-            let since = Some(Position {
-                seq: 0,
-                ..head.clone()
-            });
-            self.note(
-                late,
-                Event::Joining {
-                    room: room.to_owned(),
-                    since,
-                },
-            );
-            self.note(
-                late,
-                Event::Joined {
-                    room: room.to_owned(),
-                    head,
-                    first: 1,
-                },
-            );
-            for (seq, (author, text)) in (1..).zip(self.rooms[room].clone()) {
-                let (id, username) = (Some(id_of(&text).to_owned()), format!("person{author}"));
-                let (room, seq) = (room.to_owned(), Some(seq));
-                self.note(
-                    late,
-                    Event::Heard {
-                        room,
-                        seq,
-                        id,
-                        username,
-                        text,
-                    },
-                );
-            }
-        }
-        let witness = self.people.pop().unwrap().log;
+        let witness = self.witness();
+        let faults = self.lives.len();
+        let rows = self
+            .durability
+            .outlives_the_daemon()
+            .then(|| ROOMS.into_iter().flat_map(|room| self.rows(room)).collect());
+        self.end_life("exit status: 0");
         Record {
+            durability: self.durability,
             clients: self.people.into_iter().map(|person| person.log).collect(),
             witness,
+            store: rows,
+            counters: (faults == 0).then_some(self.counters),
+            lives: self.lives,
+            least: Least {
+                faults,
+                ..Least::default()
+            },
         }
+    }
+
+    /// The late reader reads by joining `since` 0, or page by page.
+    fn witness(&mut self) -> Log {
+        let late = self.people.len();
+        self.people.push(Person::default());
+        let by_pages = self.dice.below(2) == 0;
+        for room in ROOMS {
+            if by_pages {
+                self.join_since(late, room, None);
+                let mut after = 0;
+                while self.page_after(late, room, Some(after)) {
+                    after += PAGE;
+                }
+                continue;
+            }
+            let head = self.head(room);
+            self.join_since(late, room, Some(Position { seq: 0, ..head }));
+            while self.people[late].next[room] <= self.rooms[room].len() as u64 {
+                self.hear_late(late, room);
+            }
+        }
+        self.people.pop().unwrap().log
+    }
+
+    fn hear_late(&mut self, late: usize, room: &'static str) {
+        let seq = self.people[late].next[room];
+        let (author, text) = self.rooms[room][seq as usize - 1].clone();
+        self.people[late].next.insert(room, seq + 1);
+        let heard = Event::Heard {
+            room: room.to_owned(),
+            seq: Some(seq),
+            id: Some(id_of(&text).to_owned()),
+            username: format!("person{author}"),
+            text,
+        };
+        self.note(late, heard);
+    }
+
+    fn rows(&self, room: &str) -> Vec<Row> {
+        let epoch = self.epoch();
+        let lines = self.rooms[room].iter().zip(1..);
+        lines
+            .map(|((author, text), seq)| Row {
+                room: room.to_owned(),
+                epoch: epoch.clone(),
+                seq,
+                username: format!("person{author}"),
+                text: text.clone(),
+                cid: Some(id_of(text).to_owned()),
+            })
+            .collect()
     }
 }

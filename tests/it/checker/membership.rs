@@ -2,24 +2,33 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::log::{Event, Log, Position};
+use super::ledger::Ledger;
+use super::log::{Durability, Event, Log, Position};
 use super::rules::{Findings, Rule};
 use super::sent::Sent;
-use super::witness::Witness;
 
 /// A stay in a room, while its log is read.
 struct Membership<'a> {
     who: &'a str,
     room: &'a str,
-    /// The next number that must be heard or gapped; unknown until the first after `epoch_changed`.
-    next: Option<u64>,
+    epoch: &'a str,
+    /// The next number that must be heard or gapped.
+    next: u64,
+    /// It asked for a place in another numbering, and was not yet told that this is a new one.
+    owes_epoch_changed: bool,
     /// Numbers passed over so far: they may still come, out of order.
     passed: BTreeSet<u64>,
     gaps: Vec<(u64, u64)>,
 }
 
 /// Reads one log.
-pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Findings) {
+pub(crate) fn check(
+    log: &Log,
+    durability: Durability,
+    ledger: &Ledger,
+    sent: &Sent,
+    findings: &mut Findings,
+) {
     let mut asked: HashMap<&str, Vec<Option<&Position>>> = HashMap::new();
     let mut rooms: HashMap<&str, Membership<'_>> = HashMap::new();
     let who = log.username.as_str();
@@ -29,10 +38,10 @@ pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Fi
             Event::Joined { room, head, first } => {
                 let asked = asked.entry(room).or_default();
                 let since = (!asked.is_empty()).then(|| asked.remove(0)).flatten();
-                if head.epoch != witness.epoch(room) {
+                if durability.outlives_the_daemon() && !ledger.is_last(room, &head.epoch) {
                     findings.add(
                         Rule::Disagreement,
-                        format!("{who}: {room} has epoch {head:?}"),
+                        format!("{who}: {room} had epoch {head:?}"),
                     );
                 }
                 rooms.insert(room, Membership::begin(who, room, since, head, *first));
@@ -44,20 +53,25 @@ pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Fi
                 username,
                 text,
             } => {
-                check_agreement(who, room, *seq, id.as_deref(), text, witness, findings);
                 sent.check_heard(who, room, username, text, findings);
+                if id.as_deref().is_some_and(|id| id != super::id_of(text)) {
+                    findings.add(
+                        Rule::Phantom,
+                        format!("{who}: {room} {seq} is called {id:?}"),
+                    );
+                }
                 match rooms.get_mut(room.as_str()) {
-                    Some(membership) => membership.hear(*seq, findings),
+                    Some(membership) => membership.hear(*seq, text, ledger, findings),
                     None => findings.add(Rule::Uninvited, format!("{who} heard {room} {seq}")),
                 }
             }
             Event::Gap {
                 room,
+                epoch,
                 bounds,
                 count,
-                ..
             } => match rooms.get_mut(room.as_str()) {
-                Some(membership) => membership.skip(*bounds, *count, witness, findings),
+                Some(membership) => membership.skip(epoch, *bounds, *count, ledger, findings),
                 None => findings.add(Rule::Uninvited, format!("{who} has a gap of {room}")),
             },
             Event::Parted { room } => {
@@ -65,7 +79,7 @@ pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Fi
                     membership.end(findings);
                 }
             }
-            Event::Connected | Event::Closed => {
+            Event::Connected { .. } | Event::Closed => {
                 asked.clear();
                 rooms
                     .drain()
@@ -74,44 +88,9 @@ pub(crate) fn check(log: &Log, witness: &Witness, sent: &Sent, findings: &mut Fi
             _ => {}
         }
     }
-    for (room, membership) in rooms {
-        let head = witness.head(room);
-        if membership.next.is_some_and(|next| next <= head) {
-            let story = format!(
-                "{who} stayed in {room} to {head} and waits for {:?}",
-                membership.next
-            );
-            findings.add(Rule::Stuck, story);
-        }
+    for (_, membership) in rooms {
+        membership.reaches_the_end(ledger, findings);
         membership.end(findings);
-    }
-}
-
-/// The number stands for this message in the log as well; the echo carries the author's own id.
-fn check_agreement(
-    who: &str,
-    room: &str,
-    seq: u64,
-    cid: Option<&str>,
-    text: &str,
-    witness: &Witness,
-    findings: &mut Findings,
-) {
-    let logged = witness.id(room, seq);
-    let id = super::id_of(text);
-    // What was altered is told by the rule about what was sent; here only which message it is.
-    let known = witness.seq(room, id).is_some();
-    if known && logged != Some(id) {
-        findings.add(
-            Rule::Disagreement,
-            format!("{who}: {room} {seq} is {id}, logged {logged:?}"),
-        );
-    }
-    if cid.is_some_and(|cid| cid != id) {
-        findings.add(
-            Rule::Phantom,
-            format!("{who}: {room} {seq} is {id} and called {cid:?}"),
-        );
     }
 }
 
@@ -120,70 +99,104 @@ impl<'a> Membership<'a> {
         who: &'a str,
         room: &'a str,
         since: Option<&Position>,
-        head: &Position,
+        head: &'a Position,
         first: u64,
     ) -> Self {
+        let continues = |since: &&Position| since.epoch == head.epoch && since.seq <= head.seq;
         let next = match since {
-            None => Some(head.seq + 1),
-            Some(since) if since.epoch == head.epoch && since.seq <= head.seq => {
-                Some(since.seq + 1)
-            }
-            Some(_) => None,
+            None => head.seq + 1,
+            Some(since) if continues(&since) => since.seq + 1,
+            Some(_) => first,
         };
-        let _ = first;
         Self {
             who,
             room,
+            epoch: &head.epoch,
             next,
+            owes_epoch_changed: since.is_some_and(|since| !continues(&since)),
             passed: BTreeSet::new(),
             gaps: Vec::new(),
         }
     }
 
-    fn hear(&mut self, seq: u64, findings: &mut Findings) {
-        let next = *self.next.get_or_insert(seq);
+    fn hear(&mut self, seq: u64, text: &str, ledger: &Ledger, findings: &mut Findings) {
+        self.check_agreement(seq, text, ledger, findings);
+        self.check_announced(findings);
+        let (who, room, next) = (self.who, self.room, self.next);
         if seq >= next {
             self.passed.extend(next..seq);
-            self.next = Some(seq + 1);
-            return;
-        }
-        let (who, room) = (self.who, self.room);
-        if self
-            .gaps
-            .iter()
-            .any(|(from, to)| (*from..=*to).contains(&seq))
-        {
-            findings.add(
-                Rule::Hole,
-                format!("{who}: {room} {seq} was gapped and is heard"),
-            );
+            self.next = seq + 1;
+        } else if self.is_gapped(seq) {
+            let story = format!("{who}: {room} {seq} was gapped and is heard");
+            findings.add(Rule::Hole, story);
         } else {
             self.passed.remove(&seq);
+            let story = format!("{who}: {room} {seq} after {}", next - 1);
+            findings.add(Rule::Order, story);
+        }
+    }
+
+    /// The number stands for this message for everyone.
+    fn check_agreement(&self, seq: u64, text: &str, ledger: &Ledger, findings: &mut Findings) {
+        let id = super::id_of(text);
+        let logged = ledger
+            .line(self.room, self.epoch, seq)
+            .map(|line| line.id.as_str());
+        // What retention has removed cannot be compared.
+        let is_kept = !ledger.is_last(self.room, self.epoch) || seq >= ledger.first(self.room);
+        if is_kept && logged != Some(id) {
+            let (who, room) = (self.who, self.room);
             findings.add(
-                Rule::Order,
-                format!("{who}: {room} {seq} after {}", next - 1),
+                Rule::Disagreement,
+                format!("{who}: {room} {seq} is {id}, logged {logged:?}"),
+            );
+        }
+    }
+
+    fn is_gapped(&self, seq: u64) -> bool {
+        self.gaps
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&seq))
+    }
+
+    /// Whoever asked for a place in another numbering is told first that this is a new one.
+    fn check_announced(&mut self, findings: &mut Findings) {
+        if std::mem::take(&mut self.owes_epoch_changed) {
+            let (who, room, epoch) = (self.who, self.room, self.epoch);
+            findings.add(
+                Rule::Hole,
+                format!("{who} was not told that {room} has the new epoch {epoch}"),
             );
         }
     }
 
     fn skip(
         &mut self,
+        epoch: &str,
         bounds: Option<(u64, u64)>,
         count: Option<u64>,
-        witness: &Witness,
+        ledger: &Ledger,
         findings: &mut Findings,
     ) {
+        let (who, room) = (self.who, self.room);
+        if epoch != self.epoch {
+            let story = format!("{who}: {room} gap in {epoch} and not in {}", self.epoch);
+            findings.add(Rule::Hole, story);
+        }
         let Some((from, to)) = bounds else {
-            self.next = None;
+            if !std::mem::take(&mut self.owes_epoch_changed) {
+                let story = format!("{who}: {room} began anew, and nobody asked for another place");
+                findings.add(Rule::Hole, story);
+            }
             return;
         };
-        let (who, room) = (self.who, self.room);
-        let next = *self.next.get_or_insert(from);
+        self.check_announced(findings);
+        let next = self.next;
         let untrue = if count != Some((to + 1).saturating_sub(from)) {
             Some("a wrong count")
         } else if from < next {
             Some("what was heard before")
-        } else if to > witness.head(room) {
+        } else if ledger.is_last(room, self.epoch) && to > ledger.head(room) {
             Some("what does not exist")
         } else {
             None
@@ -194,16 +207,28 @@ impl<'a> Membership<'a> {
         }
         self.passed.extend(next..from.max(next));
         self.gaps.push((from, to));
-        self.next = Some((to + 1).max(next));
+        self.next = (to + 1).max(next);
+    }
+
+    /// Who stays to the quiet end has heard everything, or of everything.
+    fn reaches_the_end(&self, ledger: &Ledger, findings: &mut Findings) {
+        let (who, room, next) = (self.who, self.room, self.next);
+        let head = ledger.head(room);
+        if ledger.is_last(room, self.epoch) && next <= head {
+            findings.add(
+                Rule::Stuck,
+                format!("{who} stayed in {room} to {head} and waits for {next}"),
+            );
+        }
     }
 
     fn end(self, findings: &mut Findings) {
         for seq in self.passed {
-            let story = format!(
-                "{}: {} {seq} was neither heard nor gapped",
-                self.who, self.room
+            let (who, room) = (self.who, self.room);
+            findings.add(
+                Rule::Hole,
+                format!("{who}: {room} {seq} was neither heard nor gapped"),
             );
-            findings.add(Rule::Hole, story);
         }
     }
 }

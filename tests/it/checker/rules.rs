@@ -1,41 +1,54 @@
 //! The rules, and the order in which a record is held against them.
 
-use super::log::{Dialect, Event, Record};
+use std::collections::HashSet;
+
+use super::ledger::Ledger;
+use super::log::{Dialect, Event, Life, Log, Record};
 use super::sent::Sent;
-use super::witness::Witness;
-use super::{membership, two_fields};
+use super::{membership, pages, private, run, two_fields};
 
 /// What a record must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rule {
-    /// The late reader finds each room dense, from the first number to the head.
-    Witness,
-    /// What was acknowledged is in the log, at the number of its ack.
+    /// I1. What was acknowledged is in history and in the store's file, at the number of its ack; a
+    /// private message was heard.
     Lost,
-    /// What is heard was sent: by that name, into that room, with that text.
+    /// I2. What is heard was sent: into that room or to that person, with that text.
     Phantom,
-    /// What was refused is nowhere.
+    /// I3. What was refused is nowhere.
     Refused,
-    /// A number is the same message for everyone, for ever.
+    /// I4. A number is the same message for everyone, for ever, across restarts.
     Disagreement,
-    /// A message has one number, however often it was sent.
+    /// I5. A message has one number, however often it was sent.
     Twice,
-    /// Numbers only rise within a membership.
+    /// I6. Numbers only rise within a stay in a room.
     Order,
-    /// Each number is heard once or stands in exactly one earlier gap with true bounds.
-    Hole,
-    /// Who stays to the quiet end has heard everything, or of everything.
-    Stuck,
-    /// What was acknowledged before another message was sent has the lower number.
-    RealTime,
-    /// One connection's messages are numbered and acknowledged as they were sent.
-    SendOrder,
-    /// A join that was asked for after a number was known anywhere begins at it or above.
-    StaleHead,
-    /// Lines are whole and readable, and `bye` is the last.
-    Framing,
-    /// Nothing is heard from a room before `joined` or after `parted`.
+    /// I6. Nothing is heard from a room before `joined` or after `parted`, and no page comes unasked.
     Uninvited,
+    /// I7. Each number is heard once or stands in exactly one earlier gap with true bounds; another
+    /// numbering is announced, and only where somebody asked for a place in an old one.
+    Hole,
+    /// I8. Who stays to the quiet end has heard everything, or of everything.
+    Stuck,
+    /// I9. What was acknowledged before another message was sent has the lower number.
+    RealTime,
+    /// I10. One client's messages are numbered and acknowledged as they were sent.
+    SendOrder,
+    /// I11. A join or a page that was asked for after a number was known reaches it.
+    StaleHead,
+    /// I12. History is dense from its first number to the head, its pages are contiguous, and the
+    /// store's file holds the same.
+    Witness,
+    /// I13. Lines are whole and readable while the daemon lives, and `bye` is the last.
+    Framing,
+    /// I13. Everybody speaks under their own name.
+    Spoof,
+    /// I14. The daemon's counters agree with what was acknowledged, tried and told.
+    Counters,
+    /// I15. No life of the daemon ended otherwise than it was to, and none cried out in its log.
+    Died,
+    /// I16. Enough happened to show anything.
+    Vacuous,
 }
 
 /// One broken rule.
@@ -50,18 +63,24 @@ pub(crate) struct Violation {
 /// How much there was to judge: a record of nothing keeps every rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Messages in the log.
+    /// Messages that history shows.
     pub(crate) logged: usize,
     /// Messages heard.
     pub(crate) heard: usize,
-    /// Acks.
+    /// Messages acknowledged, each once.
     pub(crate) acks: usize,
+    /// Messages on connections that ended before they were answered.
+    pub(crate) unanswered: usize,
     /// Gaps told, in any dialect.
     pub(crate) gaps: usize,
     /// Messages inside those gaps.
     pub(crate) skipped: u64,
     /// Joins with `since` that were answered.
     pub(crate) resumes: usize,
+    /// Private messages heard.
+    pub(crate) whispers: usize,
+    /// Lives of the daemon that ended by a signal.
+    pub(crate) faults: usize,
 }
 
 /// Collects broken rules.
@@ -81,56 +100,106 @@ impl Findings {
 /// Holds a record against every rule.
 pub(crate) fn check(record: &Record) -> Vec<Violation> {
     let mut findings = Findings::default();
-    let witness = Witness::of(&record.witness, &mut findings);
+    let ledger = Ledger::of(record, &mut findings);
     let sent = Sent::of(record);
-    sent.check(record, &witness, &mut findings);
+    sent.check(record, &ledger, &mut findings);
     for log in &record.clients {
-        framing(log, &mut findings);
+        framing(log, &record.lives, &mut findings);
+        pages::check(log, &ledger, &sent, &mut findings);
         match log.dialect {
-            Dialect::Full => membership::check(log, &witness, &sent, &mut findings),
-            Dialect::TwoFields => two_fields::check(log, &witness, &sent, &mut findings),
+            Dialect::Full => {
+                membership::check(log, record.durability, &ledger, &sent, &mut findings);
+            }
+            Dialect::TwoFields => two_fields::check(log, &ledger, &sent, &mut findings),
         }
     }
-    framing(&record.witness, &mut findings);
+    framing(&record.witness, &record.lives, &mut findings);
+    pages::check(&record.witness, &ledger, &sent, &mut findings);
+    private::check(record, &mut findings);
+    run::check(record, &sent, &mut findings);
     findings.0
 }
 
 /// Counts what there was to judge.
 pub(crate) fn tally(record: &Record) -> Tally {
     let mut tally = Tally::default();
-    for entry in record.clients.iter().flat_map(|log| &log.entries) {
-        match &entry.event {
-            Event::Heard { .. } => tally.heard += 1,
-            Event::Ack { .. } => tally.acks += 1,
-            Event::Gap { count, .. } => {
-                tally.gaps += 1;
-                tally.skipped += count.unwrap_or(0);
+    let mut acked = HashSet::new();
+    for log in &record.clients {
+        tally.unanswered += unanswered(log);
+        for entry in &log.entries {
+            match &entry.event {
+                Event::Heard { .. } => tally.heard += 1,
+                Event::Ack { id, .. } => {
+                    acked.insert(id.as_str());
+                }
+                Event::Whispered { .. } => tally.whispers += 1,
+                Event::Gap { count, .. } => {
+                    tally.gaps += 1;
+                    tally.skipped += count.unwrap_or(0);
+                }
+                Event::Skipped { count, .. } => {
+                    tally.gaps += 1;
+                    tally.skipped += count;
+                }
+                Event::Joining { since: Some(_), .. } => tally.resumes += 1,
+                _ => {}
             }
-            Event::Skipped { count, .. } => {
-                tally.gaps += 1;
-                tally.skipped += count;
-            }
-            Event::Joining { since: Some(_), .. } => tally.resumes += 1,
-            _ => {}
         }
     }
-    let logged = record.witness.entries.iter();
-    tally.logged = logged
-        .filter(|entry| matches!(entry.event, Event::Heard { .. }))
-        .count();
+    tally.acks = acked.len();
+    for entry in &record.witness.entries {
+        tally.logged += match &entry.event {
+            Event::Heard { .. } => 1,
+            Event::Page { lines, .. } => lines.len(),
+            _ => 0,
+        };
+    }
+    tally.faults = record.lives.iter().filter(|life| life.was_killed()).count();
     tally
 }
 
-fn framing(log: &super::Log, findings: &mut Findings) {
-    let mut over = false;
+/// Messages of a full client whose connection ended before they were answered.
+fn unanswered(log: &Log) -> usize {
+    if log.dialect == Dialect::TwoFields {
+        return 0;
+    }
+    let (mut open, mut lost) = (HashSet::new(), 0);
     for entry in &log.entries {
         match &entry.event {
-            Event::Garbled(line) => {
+            Event::Send { text, .. } => {
+                open.insert(super::id_of(text));
+            }
+            Event::Ack { id, .. } | Event::Refused { id, .. } => {
+                open.remove(id.as_str());
+            }
+            Event::Closed => lost += std::mem::take(&mut open).len(),
+            _ => {}
+        }
+    }
+    lost
+}
+
+fn framing(log: &Log, lives: &[Life], findings: &mut Findings) {
+    let (mut over, mut life) = (false, 0);
+    for entry in &log.entries {
+        match &entry.event {
+            Event::Garbled { line } => {
                 findings.add(Rule::Framing, format!("{} heard {line:?}", log.username));
             }
             Event::Bye { .. } => over = true,
-            Event::Connected => over = false,
-            Event::Heard { .. } | Event::Gap { .. } | Event::Ack { .. } if over => {
+            Event::Connected { life: now } => (over, life) = (false, *now),
+            // Only a daemon that was killed may leave a line unfinished.
+            Event::Cut { line } if !lives.get(life).is_some_and(Life::was_killed) => {
+                let story = format!("{} was cut off after {line:?}", log.username);
+                findings.add(Rule::Framing, story);
+            }
+            Event::Heard { .. }
+            | Event::Gap { .. }
+            | Event::Ack { .. }
+            | Event::Whispered { .. }
+            | Event::Page { .. }
+                if over =>
+            {
                 findings.add(
                     Rule::Framing,
                     format!("{} heard more after bye", log.username),

@@ -10,6 +10,13 @@ use super::patience::within;
 impl Daemon {
     /// Asks one thing over the Unix socket; it must be answered.
     pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
+        let mut answer = self.try_ask(method, params).await;
+        assert!(answer["result"].is_object(), "{method}: {answer}");
+        answer["result"].take()
+    }
+
+    /// Asks one thing over the Unix socket; the whole answer, which may be a refusal.
+    pub(crate) async fn try_ask(&self, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let exchange = async {
             let mut stream =
@@ -23,9 +30,7 @@ impl Daemon {
             line
         };
         let line = within("the operator is answered", exchange).await;
-        let mut answer: Value = serde_json::from_str(&line).unwrap();
-        assert!(answer["result"].is_object(), "{method}: {line}");
-        answer["result"].take()
+        serde_json::from_str(&line).unwrap()
     }
 
     /// Every client, page by page.

@@ -8,6 +8,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::patience::until;
+use super::process::is_stopped;
 
 /// A running program. It is killed when the play ends.
 pub(crate) struct Companion {
@@ -80,6 +81,11 @@ impl Companion {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        is_stopped(Pid::from_child(&self.child))
     }
 }
 

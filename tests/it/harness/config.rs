@@ -25,6 +25,11 @@ impl Config {
             .limit("request_rate", "unlimited")
     }
 
+    /// As [`Config::roomy`], with rooms in memory alone.
+    pub(crate) fn forgetful() -> Self {
+        Self::roomy().set("history.durability", "none")
+    }
+
     /// Sets `section.key`.
     pub(crate) fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         let (section, key) = key.split_once('.').expect("a key is section.key");

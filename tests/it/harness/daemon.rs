@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,104 @@ pub(crate) struct Daemon {
     dir: TempDir,
     stderr: Transcript,
     ready: Ready,
+    staging: Staging,
+    /// It breaks a promise on purpose, and nothing is to be expected of its books.
+    is_broken: bool,
+}
+
+/// One process.
+struct Life {
+    child: Child,
+    stderr: Transcript,
+    ready: Ready,
+}
+
+/// How a daemon is put on the stage, where that is not as usual.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Staging {
+    /// Further environment variables.
+    environment: Vec<(String, String)>,
+    /// What a shell does before it becomes the daemon (`ulimit -n 64`).
+    prelude: String,
+    /// Where its log goes instead of into the harness.
+    log: Option<Arc<OwnedFd>>,
+    /// Held for it as systemd does, over its lives.
+    socket: Option<Arc<TcpListener>>,
+}
+
+impl Staging {
+    /// With these environment variables.
+    pub(crate) fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.environment.extend(variables.iter().map(owned));
+        self
+    }
+
+    /// By a shell that does this first.
+    pub(crate) fn after(mut self, prelude: &str) -> Self {
+        prelude.clone_into(&mut self.prelude);
+        self
+    }
+
+    /// With its log going there.
+    pub(crate) fn logging_to(mut self, log: impl Into<OwnedFd>) -> Self {
+        self.log = Some(Arc::new(log.into()));
+        self
+    }
+
+    /// With its chat socket inherited: its standard input becomes the first inherited descriptor
+    /// (sd_listen_fds(3)).
+    pub(crate) fn inheriting(self, socket: TcpListener) -> Self {
+        let mut staging = self
+            .environment(&[("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "chat")])
+            .after("exec 3<&0 </dev/null; export LISTEN_PID=$$");
+        staging.socket = Some(Arc::new(socket));
+        staging
+    }
+
+    /// The program on the configuration in this folder.
+    fn command(&self, dir: &Path) -> Command {
+        let mut command = self.program();
+        command
+            .arg("--config")
+            .arg(dir.join("chatd.toml"))
+            .env_remove("CHATD_FAULT")
+            .current_dir(dir);
+        command
+            .env("STATE_DIRECTORY", dir)
+            .env("RUNTIME_DIRECTORY", dir);
+        if let Ok(fault) = std::env::var("CHATD_TEST_FAULT") {
+            command.env("CHATD_FAULT", fault);
+        }
+        let variables = self.environment.iter();
+        command.envs(variables.map(|(name, value)| (name, value)));
+        command
+            .stdin(self.stdin())
+            .stdout(Stdio::piped())
+            .stderr(match &self.log {
+                Some(log) => log.try_clone().unwrap().into(),
+                None => Stdio::piped(),
+            });
+        command
+    }
+
+    fn program(&self) -> Command {
+        let program = program("chatd");
+        if self.prelude.is_empty() {
+            return Command::new(program);
+        }
+        let mut shell = Command::new("sh");
+        let script = format!("{}\nexec \"$0\" \"$@\"", self.prelude);
+        shell.args(["-euc", &script]).arg(program);
+        shell
+    }
+
+    fn stdin(&self) -> Stdio {
+        match &self.socket {
+            None => Stdio::null(),
+            Some(socket) => OwnedFd::from(socket.try_clone().unwrap()).into(),
+        }
+    }
 }
 
 /// What the daemon said about itself when it was ready.
@@ -27,6 +126,7 @@ pub(crate) struct Daemon {
 struct Ready {
     chat: SocketAddr,
     admin: SocketAddr,
+    admin_socket: PathBuf,
     metrics: SocketAddr,
 }
 
@@ -42,48 +142,46 @@ impl Daemon {
 
     /// Starts a daemon with further environment variables.
     pub(crate) async fn start_with(config: Config, environment: &[(&str, &str)]) -> Self {
+        Self::start_staged(config, Staging::default().environment(environment)).await
+    }
+
+    /// Starts a daemon that inherits its chat socket, as from systemd.
+    pub(crate) async fn start_on(config: Config, socket: TcpListener) -> Self {
+        Self::start_staged(config, Staging::default().inheriting(socket)).await
+    }
+
+    /// Starts a daemon on a stage prepared for it.
+    pub(crate) async fn start_staged(config: Config, staging: Staging) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("chatd.toml");
-        fs::write(&file, config.text(dir.path())).unwrap();
-
-        let mut command = Command::new(program("chatd"));
-        command
-            .arg("--config")
-            .arg(&file)
-            .env_remove("CHATD_FAULT")
-            .current_dir(dir.path());
-        command
-            .env("STATE_DIRECTORY", dir.path())
-            .env("RUNTIME_DIRECTORY", dir.path());
-        if let Ok(fault) = std::env::var("CHATD_TEST_FAULT") {
-            command.env("CHATD_FAULT", fault);
-        }
-        command.envs(environment.iter().copied());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        allow_many_descriptors();
-        let mut child = command.spawn().expect("chatd starts");
-
-        let stdout = Transcript::of(child.stdout.take().unwrap());
-        let stderr = Transcript::of(child.stderr.take().unwrap());
-        let ready = until("chatd says that it is ready", async || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!(
-                    "chatd ended with {status} instead of starting:\n{}",
-                    stderr.text()
-                );
-            }
-            stdout.text().lines().find_map(Ready::parse)
-        })
-        .await;
+        fs::write(dir.path().join("chatd.toml"), config.text(dir.path())).unwrap();
+        let life = Life::begin(dir.path(), &staging).await;
+        let variables = &staging.environment;
         Self {
-            child: Mutex::new(child),
+            is_broken: variables.iter().any(|(name, _)| name == "CHATD_FAULT"),
+            child: Mutex::new(life.child),
+            stderr: life.stderr,
+            ready: life.ready,
+            staging,
             dir,
-            stderr,
-            ready,
         }
+    }
+
+    /// Starts it once more after its end, in the same folder, on other ports. What the ended life
+    /// logged.
+    pub(crate) async fn start_again(&mut self) -> String {
+        assert!(!self.is_running(), "it has to end before it starts again");
+        let life = Life::begin(self.dir.path(), &self.staging).await;
+        self.child = Mutex::new(life.child);
+        self.ready = life.ready;
+        std::mem::replace(&mut self.stderr, life.stderr).text()
+    }
+
+    /// Starts it once more in the same folder; it refuses, and says this.
+    pub(crate) fn fails_to_start(&self) -> String {
+        assert!(!self.is_running(), "it has to end before it starts again");
+        let output = self.staging.command(self.dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "it must not start");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Where people talk.
@@ -103,7 +201,7 @@ impl Daemon {
 
     /// The operator's Unix socket.
     pub(crate) fn admin_socket(&self) -> PathBuf {
-        self.dir.path().join("admin.sock")
+        self.ready.admin_socket.clone()
     }
 
     /// The operator's secret for TCP.
@@ -118,7 +216,10 @@ impl Daemon {
 
     /// Writes another configuration in place of the first; addresses stay those of the first.
     pub(crate) fn rewrite_config(&self, config: &Config) {
-        fs::write(self.config_file(), config.text(self.dir.path())).unwrap();
+        // Whole, as an operator's editor does: a signal may make the daemon read it at any time.
+        let new = self.dir.path().join("chatd.toml.new");
+        fs::write(&new, config.text(self.dir.path())).unwrap();
+        fs::rename(new, self.config_file()).unwrap();
     }
 
     /// The folder that the daemon lives in.
@@ -208,6 +309,9 @@ impl Drop for Daemon {
         } else {
             String::new()
         };
+        if !thread::panicking() && !self.is_broken {
+            self.check_books();
+        }
         let child = self.child.get_mut().unwrap();
         let _ = child.kill();
         let _ = child.wait();
@@ -218,6 +322,33 @@ impl Drop for Daemon {
                 "--- the daemon's last words, newest first ---\n{}\n--- who is behind ---\n{behind}",
                 tail.join("\n")
             );
+        }
+    }
+}
+
+impl Life {
+    /// Starts the program on the configuration in this folder, and waits until it is ready.
+    async fn begin(dir: &Path, staging: &Staging) -> Self {
+        let mut command = staging.command(dir);
+        allow_many_descriptors();
+        let mut child = command.spawn().expect("chatd starts");
+
+        let stdout = Transcript::of(child.stdout.take().unwrap());
+        let stderr = child.stderr.take().map(Transcript::of).unwrap_or_default();
+        let ready = until("chatd says that it is ready", async || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!(
+                    "chatd ended with {status} instead of starting:\n{}",
+                    stderr.text()
+                );
+            }
+            stdout.text().lines().find_map(Ready::parse)
+        })
+        .await;
+        Self {
+            child,
+            stderr,
+            ready,
         }
     }
 }
@@ -234,6 +365,7 @@ impl Ready {
         Some(Self {
             chat: place("chat")?.parse().ok()?,
             admin: place("admin")?.parse().ok()?,
+            admin_socket: place("admin_socket")?.into(),
             metrics: place("metrics")?.parse().ok()?,
         })
     }
@@ -273,6 +405,20 @@ fn allow_many_descriptors() {
         ..limit
     };
     setrlimit(Resource::Nofile, raised).unwrap();
+}
+
+/// Whether the daemon's configuration has a key of this name.
+pub(crate) fn knows_key(key: &str) -> bool {
+    let printed = Command::new(program("chatd"))
+        .arg("--print-default-config")
+        .output()
+        .unwrap();
+    let keys = String::from_utf8(printed.stdout).unwrap();
+    keys.lines().any(|line| {
+        line.split('=')
+            .next()
+            .is_some_and(|name| name.trim() == key)
+    })
 }
 
 /// The program to play against: the one Cargo built, or a release build in `CHATD_BIN_DIR`.

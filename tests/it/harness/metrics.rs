@@ -47,6 +47,12 @@ impl Metrics {
         matching[0]
     }
 
+    /// The series with exactly this text.
+    pub(crate) fn exactly(&self, series: &str) -> f64 {
+        let found = self.series.get(series);
+        *found.unwrap_or_else(|| panic!("no {series} among {:?}", self.names()))
+    }
+
     /// The sum over every series with this name and all of these labels.
     pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let matching: Vec<f64> = self

@@ -1,6 +1,6 @@
 //! One person with a raw socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,6 +44,20 @@ impl Peer {
                 .await
                 .unwrap(),
         )
+    }
+
+    /// Connects from this address of the machine's own.
+    pub(crate) async fn connect_from(server: SocketAddr, source: &str) -> Self {
+        let source: IpAddr = source.parse().unwrap();
+        let socket = if source.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        };
+        let socket = socket.unwrap();
+        socket.bind(SocketAddr::new(source, 0)).unwrap();
+        let connecting = within("a connection", socket.connect(server));
+        Self::over(connecting.await.unwrap())
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -136,6 +150,11 @@ impl Peer {
             // The end, also in the middle of a line: the server may give up on who reads nothing.
             Ok(_) | Err(_) => None,
         }
+    }
+
+    /// Takes one byte of what has come, if anything has.
+    pub(crate) fn takes_a_byte(&self) {
+        let _ = self.read.get_ref().try_read(&mut [0]);
     }
 
     /// So many bytes that are no line.

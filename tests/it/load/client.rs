@@ -1,5 +1,6 @@
 //! What both kinds of recording client share: a socket that can stop being read.
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -41,27 +42,31 @@ pub(super) enum Read<'a> {
     Line(&'a str),
     /// Something that is no line.
     Garbled(String),
+    /// The beginning of a line, and nothing more.
+    Cut(String),
     /// Nothing more.
     End,
 }
 
 impl Lines {
     /// Connects with little room for what is not read.
-    pub(super) async fn connect(server: SocketAddr, stall: &Stall) -> (Self, OwnedWriteHalf) {
+    ///
+    /// # Errors
+    /// Nobody is there.
+    pub(super) async fn connect(
+        server: SocketAddr,
+        stall: &Stall,
+    ) -> io::Result<(Self, OwnedWriteHalf)> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(NARROW_BYTES).unwrap();
-        let stream = within("a connection", socket.connect(server))
-            .await
-            .unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = within("a connection", socket.connect(server)).await?;
+        stream.set_nodelay(true)?;
         let (read, write) = stream.into_split();
-        (
-            Self {
-                read: BufReader::new(read),
-                stall: stall.0.subscribe(),
-            },
-            write,
-        )
+        let lines = Self {
+            read: BufReader::new(read),
+            stall: stall.0.subscribe(),
+        };
+        Ok((lines, write))
     }
 
     /// The next line, when reading is not stopped. `line` is scratch space.
@@ -81,6 +86,7 @@ impl Lines {
             .and_then(|line| line.strip_suffix("\r\n"));
         match whole {
             Some(line) => Read::Line(line),
+            None if !line.ends_with(b"\n") => Read::Cut(String::from_utf8_lossy(line).into_owned()),
             None => Read::Garbled(String::from_utf8_lossy(line).into_owned()),
         }
     }

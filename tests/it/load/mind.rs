@@ -39,16 +39,18 @@ impl<S> Mind<S> {
 
     /// Waits for something without which the play cannot go on.
     pub(super) async fn wait(&self, what: &str, happened: impl Fn(&S) -> bool) {
-        within(what, async {
-            loop {
-                let news = self.0.news.notified();
-                if self.with(|state| happened(state)) {
-                    return;
-                }
-                news.await;
+        within(what, self.until(happened)).await;
+    }
+
+    /// Waits for as long as it takes.
+    pub(super) async fn until(&self, happened: impl Fn(&S) -> bool) {
+        loop {
+            let news = self.0.news.notified();
+            if self.with(|state| happened(state)) {
+                return;
             }
-        })
-        .await;
+            news.await;
+        }
     }
 
     /// Waits for something that ought to happen. Gives up when nothing at all is heard for long:

@@ -2,14 +2,21 @@
 //!
 //! Each has a task that reads for as long as it is not told to stall; the play drives the rest.
 
+mod asides;
 mod client;
+mod counters;
 mod ear;
 mod full;
+mod home;
 mod mind;
 mod recorder;
+mod store;
 mod two_fields;
 
 pub(crate) use client::Stall;
+pub(crate) use counters::counters;
 pub(crate) use full::Full;
+pub(crate) use home::Home;
 pub(crate) use recorder::Clock;
+pub(crate) use store::rows_of_store;
 pub(crate) use two_fields::{TwoFields, Voice};

@@ -5,14 +5,21 @@ use std::sync::{Arc, Mutex};
 
 use crate::checker::{Dialect, Entry, Event, Log};
 
-/// A clock that ticks at each look: what looked earlier happened earlier.
+/// The monotonic clock of the machine, in nanoseconds: what looked earlier happened earlier, in this
+/// process and in others. No two looks of one clock are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);
 
 impl Clock {
-    /// The next tick.
+    /// Now.
     pub(crate) fn tick(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst)
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        let last = self.0.fetch_max(now, Ordering::SeqCst);
+        if last < now {
+            return now;
+        }
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
 }
 

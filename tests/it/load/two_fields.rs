@@ -1,17 +1,22 @@
 //! A recording client of the basic or the text dialect.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::client::{Lines, Read, Stall};
+use super::home::Home;
 use super::mind::Mind;
 use super::recorder::{Clock, Recorder};
 use crate::checker::{Dialect, Event, Log, id_of};
 use crate::harness::within;
+
+/// How long a daemon may be away.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +27,21 @@ pub(crate) enum Voice {
     Text,
 }
 
-/// A client of the default room, on one connection to the end.
+/// A client of the default room. What it said on a connection that ended is not said again.
 pub(crate) struct TwoFields {
     /// Its name.
     pub(crate) username: String,
     /// Stops its reading.
     pub(crate) stall: Stall,
+    /// How much it says at a time.
+    pub(crate) wordiness: usize,
+    home: Home,
+    life: usize,
     voice: Voice,
     room: String,
     record: Recorder,
     mind: Mind<State>,
-    write: OwnedWriteHalf,
-    _reader: JoinSet<()>,
+    connection: Option<(OwnedWriteHalf, JoinSet<()>)>,
     said: u64,
 }
 
@@ -46,42 +54,82 @@ struct State {
 impl TwoFields {
     /// Connects, and is listening when `room` (the default room) is heard.
     pub(crate) async fn arrive(
-        server: SocketAddr,
+        home: impl Into<Home>,
         clock: &Clock,
         voice: Voice,
         room: &str,
         username: &str,
     ) -> Self {
-        let record = Recorder::new(clock, username, Dialect::TwoFields);
-        let (stall, mind) = (Stall::new(), Mind::default());
-        record.note(Event::Connected);
-        let (lines, write) = Lines::connect(server, &stall).await;
+        let mut client = Self {
+            username: username.to_owned(),
+            stall: Stall::new(),
+            wordiness: 8,
+            home: home.into(),
+            life: 0,
+            voice,
+            room: room.to_owned(),
+            record: Recorder::new(clock, username, Dialect::TwoFields),
+            mind: Mind::default(),
+            connection: None,
+            said: 0,
+        };
+        client.connect().await;
+        client
+    }
+
+    /// A new connection. While the daemon is away it tries again.
+    pub(crate) async fn connect(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let life = self.home.place().life;
+            if self.try_connect().await {
+                return;
+            }
+            let (who, now) = (&self.username, Instant::now());
+            assert!(now < deadline, "{who} cannot connect to life {life}");
+            self.home.leaves(life).await;
+        }
+    }
+
+    async fn try_connect(&mut self) -> bool {
+        self.connection = None;
+        self.mind.with(|state| *state = State::default());
+        let place = self.home.place();
+        self.life = place.life;
+        let Ok((lines, write)) = Lines::connect(place.address, &self.stall).await else {
+            return false;
+        };
+        self.record.note(Event::Connected { life: place.life });
         let mut reader = JoinSet::new();
         reader.spawn(listen(
             lines,
-            record.clone(),
-            mind.clone(),
-            voice,
-            room.to_owned(),
+            self.record.clone(),
+            self.mind.clone(),
+            self.voice,
+            self.room.clone(),
         ));
-        let (username, room) = (username.to_owned(), room.to_owned());
-        let mut client = Self {
-            username,
-            stall,
-            voice,
-            room,
-            record,
-            mind,
-            write,
-            _reader: reader,
-            said: 0,
-        };
-        if voice == Voice::Text {
-            client
-                .write(&format!("/nick {}", client.username.clone()))
+        self.connection = Some((write, reader));
+        if self.voice == Voice::Text {
+            self.write(&format!("/nick {}", self.username.clone()))
                 .await;
         }
-        client
+        true
+    }
+
+    /// Waits for the end of the connection, however long it lasts.
+    pub(crate) async fn ended(&self) {
+        self.mind.until(|state| state.closed).await;
+    }
+
+    /// Whether it is connected, and to the present life of the daemon: who reads slowly may still be
+    /// reading what a former one said.
+    pub(crate) fn is_at_home(&self) -> bool {
+        !self.is_closed() && self.life == self.home.place().life
+    }
+
+    /// Whether the connection is over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.mind.with(|state| state.closed)
     }
 
     /// Says something; nobody answers.
@@ -91,7 +139,7 @@ impl TwoFields {
         let text = format!(
             "{id} is what {} said{}",
             self.username,
-            " and more".repeat(8)
+            " and more".repeat(self.wordiness)
         );
         self.record.note(Event::Send {
             room: self.room.clone(),
@@ -106,8 +154,11 @@ impl TwoFields {
     }
 
     async fn write(&mut self, line: &str) {
+        let Some((write, _)) = &mut self.connection else {
+            return;
+        };
         let line = format!("{line}\n");
-        let _ = within("the server reads", self.write.write_all(line.as_bytes())).await;
+        let _ = within("the server reads", write.write_all(line.as_bytes())).await;
     }
 
     /// Waits until it has heard the message with this id, or nothing more comes.
@@ -133,7 +184,8 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Mind<State>, voice: Vo
     loop {
         let event = match lines.next(&mut scratch).await {
             Read::End => Some(Event::Closed),
-            Read::Garbled(line) => Some(Event::Garbled(line)),
+            Read::Garbled(line) => Some(Event::Garbled { line }),
+            Read::Cut(line) => Some(Event::Cut { line }),
             Read::Line(line) => match voice {
                 Voice::Basic => basic(line, &room),
                 Voice::Text => text(line, &room),
@@ -158,7 +210,11 @@ async fn listen(mut lines: Lines, record: Recorder, mind: Mind<State>, voice: Vo
 
 /// Exactly two fields, in this order, or it is garbled.
 fn basic(line: &str, room: &str) -> Option<Event> {
-    let garbled = || Some(Event::Garbled(line.to_owned()));
+    let garbled = || {
+        Some(Event::Garbled {
+            line: line.to_owned(),
+        })
+    };
     let Ok(object) = serde_json::from_str::<Value>(line) else {
         return garbled();
     };

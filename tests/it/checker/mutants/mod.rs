@@ -2,15 +2,19 @@
 
 mod gaps;
 mod heard;
+mod history;
+mod private;
+mod run;
 mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::golden::{self, Dice};
-use super::log::{Event, Log, Record};
+use super::golden;
+use super::log::{Entry, Event, Log, Record, id_of};
 use super::rules::{Rule, check, tally};
+use crate::dice::Dice;
 
 /// Spoils a record; false if this record gives no occasion for it.
 type Spoil = fn(&mut Record, &mut Dice) -> bool;
@@ -31,7 +35,7 @@ const MUTANTS: &[(&str, Rule, Spoil)] = &[
     ("a text is altered", Rule::Phantom, heard::alter_text),
     (
         "a message comes under another name",
-        Rule::Phantom,
+        Rule::Spoof,
         heard::alter_username,
     ),
     (
@@ -94,7 +98,12 @@ const MUTANTS: &[(&str, Rule, Spoil)] = &[
         Rule::StaleHead,
         sent::join_later,
     ),
-    ("a line is torn", Rule::Framing, heard::tear_line),
+    ("a line cannot be read", Rule::Framing, heard::tear_line),
+    (
+        "a living daemon cuts a line off",
+        Rule::Framing,
+        heard::cut_line,
+    ),
     (
         "something follows bye",
         Rule::Framing,
@@ -106,10 +115,111 @@ const MUTANTS: &[(&str, Rule, Spoil)] = &[
         heard::talk_after_parted,
     ),
     ("the log has a hole", Rule::Witness, gaps::gap_in_the_log),
+    (
+        "a new numbering is not announced",
+        Rule::Hole,
+        gaps::hide_epoch_change,
+    ),
+    (
+        "a new numbering that nobody asked for",
+        Rule::Hole,
+        gaps::invent_epoch_change,
+    ),
+    (
+        "a numbering that was to last is another one for a while",
+        Rule::Disagreement,
+        heard::other_epoch,
+    ),
+    (
+        "two messages change numbers in a numbering that is over",
+        Rule::Disagreement,
+        heard::exchange_numbers_long_ago,
+    ),
+    ("a page has a hole", Rule::Witness, history::hole_in_page),
+    (
+        "a page is longer than asked",
+        Rule::Witness,
+        history::long_page,
+    ),
+    (
+        "a page begins one too late",
+        Rule::Witness,
+        history::late_page,
+    ),
+    (
+        "a page ends below what was known",
+        Rule::StaleHead,
+        history::stale_page,
+    ),
+    (
+        "a page shows another message",
+        Rule::Disagreement,
+        history::other_line,
+    ),
+    ("the file lost a message", Rule::Witness, history::lose_row),
+    (
+        "the file has one message more",
+        Rule::Witness,
+        history::add_row,
+    ),
+    (
+        "two messages change numbers in the file",
+        Rule::Witness,
+        history::swap_rows,
+    ),
+    (
+        "a private message comes twice",
+        Rule::Twice,
+        private::double,
+    ),
+    (
+        "a private message is altered",
+        Rule::Phantom,
+        private::alter,
+    ),
+    (
+        "a private message comes under another name",
+        Rule::Spoof,
+        private::rename,
+    ),
+    (
+        "a refused private message is heard",
+        Rule::Refused,
+        private::refuse,
+    ),
+    (
+        "a private message in somebody's outbox is never heard",
+        Rule::Lost,
+        private::lose,
+    ),
+    (
+        "fewer are numbered than acknowledged",
+        Rule::Counters,
+        run::too_few,
+    ),
+    (
+        "more are numbered than tried",
+        Rule::Counters,
+        run::too_many,
+    ),
+    (
+        "fewer are counted as gapped than were told",
+        Rule::Counters,
+        run::too_few_gapped,
+    ),
+    (
+        "more are counted as gapped than were told",
+        Rule::Counters,
+        run::too_many_gapped,
+    ),
+    ("a life ends in an abort", Rule::Died, run::abort),
+    ("a thread panics", Rule::Died, run::panic),
+    ("no fault was had", Rule::Vacuous, run::no_fault),
+    ("too few acks", Rule::Vacuous, run::few_acks),
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_good_record_keeps_every_rule_and_each_mutant_trips_its_own(
@@ -131,7 +241,7 @@ proptest! {
 #[test]
 fn every_mutant_finds_an_occasion() {
     let mut occasions: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in 0..30 {
+    for seed in 0..60 {
         let good = golden::record(seed);
         let there_is = tally(&good);
         assert!(
@@ -147,7 +257,47 @@ fn every_mutant_finds_an_occasion() {
     assert!(rare.is_empty(), "{rare:?}");
 }
 
-/// One of all places (log, entry) where these clients have such an event.
+/// Whether history shows the numbering that this client heard there: of one that is over, nobody
+/// can tell what is missing from it.
+fn is_settled(record: &Record, log: &Log, at: usize) -> bool {
+    let lasts = record.durability.outlives_the_daemon();
+    lasts
+        || !log.entries[at..]
+            .iter()
+            .any(|entry| matches!(entry.event, Event::Connected { .. }))
+}
+
+/// Whether one life of the daemon saw everything, or its numberings outlive it.
+fn is_one_numbering(record: &Record) -> bool {
+    record.durability.outlives_the_daemon() || record.lives.len() == 1
+}
+
+/// The ids and numbers that history shows by joining, with the room of each.
+fn logged(record: &Record) -> BTreeMap<String, (String, u64)> {
+    let mut logged = BTreeMap::new();
+    for entry in &record.witness.entries {
+        match &entry.event {
+            Event::Heard {
+                room,
+                seq: Some(seq),
+                text,
+                ..
+            } => {
+                logged.insert(id_of(text).to_owned(), (room.clone(), *seq));
+            }
+            Event::Page { room, lines, .. } => {
+                for line in lines {
+                    logged.insert(id_of(&line.text).to_owned(), (room.clone(), line.seq));
+                }
+            }
+            _ => {}
+        }
+    }
+    logged
+}
+
+/// One of all places (log, entry) where these clients have such an event, in a numbering that
+/// history shows.
 fn place(
     record: &Record,
     dice: &mut Dice,
@@ -158,7 +308,7 @@ fn place(
         .flat_map(|(who, log)| (0..log.entries.len()).map(move |at| (who, at)))
         .filter(|&(who, at)| {
             let log = &record.clients[who];
-            fits(log, at, &log.entries[at].event)
+            is_settled(record, log, at) && fits(log, at, &log.entries[at].event)
         })
         .collect();
     dice.pick(&places).copied()
@@ -194,19 +344,31 @@ fn room_of(event: &Event) -> Option<&str> {
 /// The next entry of the same stay in the same room that is heard or gapped.
 fn next_in_stay(log: &Log, at: usize) -> Option<usize> {
     let room = room_of(&log.entries[at].event)?;
-    let next = (at + 1..log.entries.len())
-        .find(|next| room_of(&log.entries[*next].event) == Some(room))?;
-    let ends = matches!(
-        log.entries[next].event,
-        Event::Joined { .. } | Event::Parted { .. }
-    );
+    let is_it = |entry: &Entry| room_of(&entry.event) == Some(room) || ends_all(&entry.event);
+    let next = (at + 1..log.entries.len()).find(|next| is_it(&log.entries[*next]))?;
+    let event = &log.entries[next].event;
+    let ends = matches!(event, Event::Joined { .. } | Event::Parted { .. }) || ends_all(event);
     (!ends).then_some(next)
+}
+
+/// What the same connection last heard of the same room.
+fn before(log: &Log, at: usize) -> Option<&Event> {
+    let room = room_of(&log.entries[at].event)?;
+    let events = log.entries[..at].iter().rev().map(|entry| &entry.event);
+    events
+        .take_while(|event| !ends_all(event))
+        .find(|event| room_of(event) == Some(room))
+}
+
+fn ends_all(event: &Event) -> bool {
+    matches!(event, Event::Connected { .. } | Event::Closed)
 }
 
 /// The last stay in the room lasts to the quiet end.
 fn stays(log: &Log, at: usize) -> bool {
     let room = room_of(&log.entries[at].event);
-    !log.entries[at..]
-        .iter()
-        .any(|entry| matches!(entry.event, Event::Parted { .. }) && room_of(&entry.event) == room)
+    !log.entries[at..].iter().any(|entry| {
+        ends_all(&entry.event)
+            || matches!(entry.event, Event::Parted { .. }) && room_of(&entry.event) == room
+    })
 }

@@ -1,10 +1,8 @@
 //! Spoiling what became of what was sent.
 
-use std::collections::BTreeMap;
-
-use super::super::golden::Dice;
-use super::super::log::{Dialect, Entry, Event, Log, Record, id_of};
-use super::{heard_at, place};
+use super::super::log::{Dialect, Entry, Event, Log, Position, Record, Row, id_of};
+use super::{heard_at, is_one_numbering, logged, place};
+use crate::dice::Dice;
 
 pub(super) fn move_ack(record: &mut Record, dice: &mut Dice) -> bool {
     let fits = |_: &Log, _: usize, event: &Event| matches!(event, Event::Ack { .. });
@@ -19,6 +17,9 @@ pub(super) fn move_ack(record: &mut Record, dice: &mut Dice) -> bool {
 
 /// The room ends one number earlier for everybody, and yet somebody has its ack.
 pub(super) fn lose_head(record: &mut Record, _: &mut Dice) -> bool {
+    if !is_one_numbering(record) {
+        return false;
+    }
     let last = record
         .witness
         .entries
@@ -38,6 +39,13 @@ pub(super) fn lose_head(record: &mut Record, _: &mut Dice) -> bool {
         Event::Joined {
             room: of, head: at, ..
         } => *of == room && at.seq == head,
+        Event::Joining {
+            room: of,
+            since: Some(since),
+        } => *of == room && since.seq == head,
+        Event::Page {
+            room: of, lines, ..
+        } => *of == room && lines.iter().any(|line| line.seq == head),
         _ => false,
     };
     let all = || record.clients.iter().flat_map(|log| &log.entries);
@@ -67,11 +75,20 @@ pub(super) fn lose_head(record: &mut Record, _: &mut Dice) -> bool {
             at.seq = head - 1;
         }
     }
+    if let Some(rows) = &mut record.store {
+        rows.retain(|row| (row.room.as_str(), row.seq) != (room.as_str(), head));
+    }
     true
 }
 
 pub(super) fn refuse_one(record: &mut Record, dice: &mut Dice) -> bool {
-    let fits = |_: &Log, _: usize, event: &Event| matches!(event, Event::Send { .. });
+    let logged = logged(record);
+    // One try alone: of several, another may have gone through.
+    let fits = |log: &Log, _: usize, event: &Event| {
+        let tries = log.entries.iter().filter(|entry| entry.event == *event);
+        matches!(event, Event::Send { text, .. } if logged.contains_key(id_of(text)))
+            && tries.count() == 1
+    };
     let Some((who, at)) = place(record, dice, fits) else {
         return false;
     };
@@ -91,8 +108,14 @@ pub(super) fn refuse_one(record: &mut Record, dice: &mut Dice) -> bool {
 
 /// Everybody hears a message once more, under a new number at the end.
 pub(super) fn number_again(record: &mut Record, dice: &mut Dice) -> bool {
-    let fits = |log: &Log, at: usize, event: &Event| {
-        matches!(event, Event::Send { .. }) && log.dialect == Dialect::TwoFields && at > 0
+    let logged = logged(record);
+    let is_paged = |entry: &Entry| matches!(entry.event, Event::Page { .. });
+    if record.witness.entries.iter().any(is_paged) {
+        return false;
+    }
+    let fits = |log: &Log, _: usize, event: &Event| {
+        matches!(event, Event::Send { text, .. } if logged.contains_key(id_of(text)))
+            && log.dialect == Dialect::TwoFields
     };
     let Some((who, at)) = place(record, dice, fits) else {
         return false;
@@ -113,6 +136,10 @@ pub(super) fn number_again(record: &mut Record, dice: &mut Dice) -> bool {
         .unwrap_or(0)
         + 1;
     let id = Some(id_of(&text).to_owned());
+    if let Some(rows) = &mut record.store {
+        let like = rows.iter().find(|row| row.text == text).cloned();
+        rows.extend(like.map(|like| Row { seq: head, ..like }));
+    }
     let again = Event::Heard {
         room: room.clone(),
         seq: Some(head),
@@ -150,6 +177,9 @@ pub(super) fn number_again(record: &mut Record, dice: &mut Dice) -> bool {
 }
 
 pub(super) fn send_later(record: &mut Record, dice: &mut Dice) -> bool {
+    if !is_one_numbering(record) {
+        return false;
+    }
     let acks: Vec<(String, u64, u64)> = record
         .clients
         .iter()
@@ -159,30 +189,24 @@ pub(super) fn send_later(record: &mut Record, dice: &mut Dice) -> bool {
             _ => None,
         })
         .collect();
-    let numbers: BTreeMap<String, u64> = record
-        .witness
-        .entries
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::Heard {
-                seq: Some(seq),
-                text,
-                ..
-            } => Some((id_of(text).to_owned(), *seq)),
-            _ => None,
-        })
-        .collect();
+    let numbers = logged(record);
     let late = |event: &Event, sent_at: u64| match event {
         Event::Send { room, text } => {
-            let seq = *numbers.get(id_of(text))?;
+            let (_, seq) = *numbers.get(id_of(text)).as_ref()?;
             let later = acks
                 .iter()
-                .find(|(of, acked, at)| of == room && *acked > seq && *at > sent_at);
+                .find(|(of, acked, at)| of == room && acked > seq && *at > sent_at);
             later.map(|(_, _, at)| *at + 1)
         }
         _ => None,
     };
-    let fits = |log: &Log, at: usize, event: &Event| late(event, log.entries[at].at).is_some();
+    let is_first = |log: &Log, at: usize| {
+        let event = &log.entries[at].event;
+        !log.entries[..at].iter().any(|entry| entry.event == *event)
+    };
+    let fits = |log: &Log, at: usize, event: &Event| {
+        late(event, log.entries[at].at).is_some() && is_first(log, at)
+    };
     let Some((who, at)) = place(record, dice, fits) else {
         return false;
     };
@@ -195,11 +219,13 @@ pub(super) fn send_later(record: &mut Record, dice: &mut Dice) -> bool {
 
 pub(super) fn send_in_other_order(record: &mut Record, dice: &mut Dice) -> bool {
     // Two-field clients have no acks, and nothing else happened between the two sends.
+    let logged = logged(record);
+    let is_logged = |event: &Event| matches!(event, Event::Send { text, .. } if logged.contains_key(id_of(text)));
     let fits = |log: &Log, at: usize, event: &Event| {
         let next = log.entries.get(at + 1);
-        matches!(event, Event::Send { .. })
+        is_logged(event)
             && log.dialect == Dialect::TwoFields
-            && next.is_some_and(|next| matches!(next.event, Event::Send { .. }))
+            && next.is_some_and(|next| is_logged(&next.event))
     };
     let Some((who, at)) = place(record, dice, fits) else {
         return false;
@@ -223,12 +249,13 @@ pub(super) fn ack_in_other_order(record: &mut Record, dice: &mut Dice) -> bool {
 }
 
 pub(super) fn join_later(record: &mut Record, dice: &mut Dice) -> bool {
-    let heard: Vec<(String, u64, u64)> = record
+    let acked: Vec<(String, Position, u64)> = record
         .clients
         .iter()
         .flat_map(|log| &log.entries)
-        .filter_map(|entry| {
-            heard_at(&entry.event).map(|(room, seq)| (room.to_owned(), seq, entry.at))
+        .filter_map(|entry| match &entry.event {
+            Event::Ack { room, at, .. } => Some((room.clone(), at.clone(), entry.at)),
+            _ => None,
         })
         .collect();
     let late = |log: &Log, at: usize| {
@@ -238,9 +265,9 @@ pub(super) fn join_later(record: &mut Record, dice: &mut Dice) -> bool {
         let Event::Joined { head, .. } = &log.entries.get(at + 1)?.event else {
             return None;
         };
-        let known = heard
+        let known = acked
             .iter()
-            .find(|(of, seq, _)| of == room && *seq > head.seq);
+            .find(|(of, at, _)| of == room && at.epoch == head.epoch && at.seq > head.seq);
         known.map(|(_, _, at)| *at + 1)
     };
     let fits = |log: &Log, at: usize, _: &Event| late(log, at).is_some();

@@ -1,0 +1,222 @@
+//! Nothing is lost in silence, however the daemon ends: it is killed and stopped in the middle of
+//! everything, again and again, and what its clients wrote down goes before the judge.
+//!
+//! `cargo it --ignored soak` is the long run; what it is made of, the environment says
+//! (`CHATD_SOAK_CYCLES`, `CHATD_SOAK_SEED`, `CHATD_SOAK_DURABILITY`, `CHATD_SOAK_FAULTS`: see `plan`).
+//! The record of each run lies in `target/tmp/records` until the next one. `CHATD_RECORD=FOLDER cargo
+//! it --ignored a_record_on_disk` judges it again.
+
+mod cast;
+mod plan;
+
+use std::path::Path;
+
+use futures_util::future::{LocalBoxFuture, join_all};
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::checker::{Durability, Least, Life, Log, Position, Record, tally};
+use crate::dice::Dice;
+use crate::harness::{Daemon, alone, within};
+use crate::load::{Clock, Full, Home, Voice, counters, rows_of_store};
+use cast::{Actor, PUBLISHERS, READERS, ROOMS, Stage, TWO_FIELDS};
+use plan::{Fault, Plan};
+
+/// Acks of each cycle at least, before something goes wrong.
+const ACKS: usize = 200;
+
+#[tokio::test]
+async fn killed_again_and_again_it_tells_everyone_what_is_new() {
+    run(Plan::short("killed", 6, Fault::Kill)).await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_it_has_lost_nothing_that_was_acknowledged() {
+    let durability = Durability::Process;
+    run(Plan {
+        durability,
+        ..Plan::short("kept", 6, Fault::Kill)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stopped_and_continued_it_loses_nothing() {
+    run(Plan::short("stopped", 4, Fault::Stop)).await;
+}
+
+#[tokio::test]
+async fn people_come_and_go_and_are_thrown_out() {
+    run(Plan::short("company", 6, Fault::Nothing)).await;
+}
+
+#[tokio::test]
+#[ignore = "as long as CHATD_SOAK_CYCLES says"]
+async fn soak() {
+    run(Plan::of_environment()).await;
+}
+
+#[tokio::test]
+#[ignore = "judges the record in the folder CHATD_RECORD"]
+async fn a_record_on_disk() {
+    let folder = std::env::var("CHATD_RECORD").expect("CHATD_RECORD names a folder");
+    let record = Record::read(Path::new(&folder)).unwrap();
+    println!("{:?}", tally(&record));
+    assert_eq!(record.judge("judged-again"), "");
+}
+
+/// Plays, writes the record down, reads it back and judges what is on disk.
+async fn run(plan: Plan) {
+    let _alone = alone().await;
+    let record = play(&plan).await;
+    let folder = Record::folder(plan.name);
+    record.write(&folder).unwrap();
+    let record = Record::read(&folder).unwrap();
+    println!("{plan:?}: {:?}", tally(&record));
+    assert_eq!(record.judge(plan.name), "", "{plan:?}");
+}
+
+async fn play(plan: &Plan) -> Record {
+    let mut chat = Daemon::start(plan.config()).await;
+    let stage = Stage {
+        home: Home::from(chat.chat()),
+        clock: Clock::default(),
+        over: watch::Sender::new(false),
+        seed: plan.seed,
+    };
+    let mut parts: Vec<LocalBoxFuture<'_, Actor>> = Vec::new();
+    for n in 0..PUBLISHERS {
+        parts.push(Box::pin(stage.publisher(n)));
+    }
+    for n in 0..READERS {
+        parts.push(Box::pin(stage.reader(n)));
+    }
+    for n in 0..TWO_FIELDS {
+        parts.push(Box::pin(stage.two_fields(Voice::Basic, n)));
+        parts.push(Box::pin(stage.two_fields(Voice::Text, n)));
+    }
+    parts.push(Box::pin(stage.visitor()));
+    let (mut actors, mut lives) = tokio::join!(join_all(parts), direct(&mut chat, &stage, plan));
+
+    curtain(&mut actors).await;
+    let witness = witness(&stage, &actors).await;
+    let clients = actors.into_iter().map(Actor::into_log).collect();
+    let counters = if lives.is_empty() {
+        Some(counters(&chat).await)
+    } else {
+        None
+    };
+    let kills = lives.len();
+    lives.push(end(&chat).await);
+    Record {
+        durability: plan.durability,
+        clients,
+        witness,
+        store: rows_of_store(chat.dir(), plan.durability),
+        counters,
+        lives,
+        least: Least {
+            faults: kills,
+            acks: plan.cycles * ACKS,
+            unanswered: kills.min(1),
+            heard: plan.cycles * ACKS,
+            resumes: plan.cycles,
+            ..Least::default()
+        },
+    }
+}
+
+/// Lets something go wrong in each cycle. Every life of the daemon but the last.
+async fn direct(chat: &mut Daemon, stage: &Stage, plan: &Plan) -> Vec<Life> {
+    let mut dice = Dice::new(plan.seed);
+    let mut lives = Vec::new();
+    for _ in 0..plan.cycles {
+        let begin = stage.home.acks();
+        let half = begin + (ACKS / 2) as u64;
+        within("half a cycle's acks", stage.home.reaches(half)).await;
+        let name = format!("reader{}", dice.below(READERS));
+        chat.try_ask("clients.kick", json!({ "filter": { "username": name } }))
+            .await;
+        let full = begin + (ACKS + dice.below(ACKS)) as u64;
+        within("a cycle's acks", stage.home.reaches(full)).await;
+        match dice.pick(&plan.faults).copied() {
+            Some(Fault::Kill) => {
+                chat.signal(Signal::KILL);
+                let ended = chat.exit().await.to_string();
+                lives.push(Life {
+                    expected: "signal: 9 (SIGKILL)".to_owned(),
+                    stderr: chat.start_again().await,
+                    ended,
+                });
+                stage.home.moves_to(chat.chat());
+            }
+            Some(Fault::Stop) => {
+                chat.signal(Signal::STOP);
+                let share = 1 + dice.below(10) as u32;
+                // The length of the fault itself.
+                tokio::time::sleep(Plan::LONGEST_STOP * share / 10).await;
+                chat.signal(Signal::CONT);
+            }
+            Some(Fault::Nothing) | None => {}
+        }
+    }
+    stage.over.send_replace(true);
+    lives
+}
+
+/// One last message in each room, and everybody hears it.
+async fn curtain(actors: &mut [Actor]) {
+    for room in ROOMS {
+        let is_there =
+            |actor: &&mut Actor| matches!(actor, Actor::Full(_, rooms) if rooms[..] == [room]);
+        let Some(Actor::Full(speaker, _)) = actors.iter_mut().find(is_there) else {
+            panic!("nobody speaks in {room}");
+        };
+        let id = speaker.publish(room).await;
+        speaker.wait_unacked(0).await;
+        speaker.wait_heard(&id).await;
+        let head = speaker.position(room).unwrap().seq;
+        for actor in &*actors {
+            match actor {
+                Actor::Full(client, rooms) if rooms.contains(&room) => {
+                    client.wait_position(room, head).await;
+                }
+                Actor::TwoFields(client) if room == ROOMS[0] => client.wait_heard(&id).await,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The late reader joins each room from its first number, and reads its history where there is one.
+async fn witness(stage: &Stage, actors: &[Actor]) -> Log {
+    let mut witness = Full::arrive(stage.home.clone(), &stage.clock, "witness").await;
+    for room in ROOMS {
+        let stands = actors.iter().filter_map(|actor| match actor {
+            Actor::Full(client, _) => client.position(room),
+            Actor::TwoFields(_) => None,
+        });
+        let head = stands.max_by_key(|position| position.seq).unwrap();
+        let first = Position {
+            seq: 0,
+            ..head.clone()
+        };
+        witness.join(room, Some(first)).await;
+        witness.wait_position(room, head.seq).await;
+        witness.read_history(room, head.seq).await;
+    }
+    witness.into_log()
+}
+
+/// The last life ends in peace.
+async fn end(chat: &Daemon) -> Life {
+    chat.signal(Signal::TERM);
+    let ended = chat.exit().await.to_string();
+    chat.logs(&["daemon.stopped"]).await;
+    Life {
+        ended,
+        expected: "exit status: 0".to_owned(),
+        stderr: chat.stderr(),
+    }
+}
