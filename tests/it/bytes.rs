@@ -458,7 +458,8 @@ async fn a_gibibyte_without_a_line_end_costs_no_memory() {
         "one for each MiB: {faults}"
     );
     let after = chat.peak_resident_bytes();
-    assert!(after < before + (4 << 20), "{before} and then {after}");
+    // A sixty-fourth of what was sent. The allocator keeps a few MiB when the machine is busy.
+    assert!(after < before + (16 << 20), "{before} and then {after}");
     pair.goes_on_talking().await;
 }
 

@@ -117,7 +117,7 @@ async fn a_thousand_listeners_that_do_not_read_cost_nothing_and_are_told_what_th
     // More events than any listener may be behind, and than its socket takes.
     let before = chat.resident_bytes();
     let noise = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(100);
-    let mut slowest = Duration::ZERO;
+    let mut waits = Vec::new();
     for _ in 0..120 {
         alice.send(noise.as_bytes()).await;
         for _ in 0..200 {
@@ -125,14 +125,20 @@ async fn a_thousand_listeners_that_do_not_read_cost_nothing_and_are_told_what_th
         }
         let asked = Instant::now();
         chat.ask("status", json!({})).await;
-        slowest = slowest.max(asked.elapsed());
+        waits.push(asked.elapsed());
     }
     let grown = chat.resident_bytes().saturating_sub(before);
     assert!(
         grown < 32 << 20,
         "{STALLED} stalled listeners made it grow by {grown}"
     );
-    assert!(slowest < Duration::from_secs(2), "status took {slowest:?}");
+    // One answer may be late on a busy machine, but not half of them.
+    waits.sort();
+    let usual = waits[waits.len() / 2];
+    assert!(
+        usual < Duration::from_secs(1),
+        "status usually took {usual:?}"
+    );
     bob.publish("den", "chat goes on").await;
 
     // The first one reads at last.
