@@ -63,15 +63,12 @@ pub(crate) fn who_is_cut_off_is_noticed_and_named() {
         let mut full = far_netcat();
         full.says(r#"{"type":"hello","version":1,"username":"far"}"#);
         full.hears("welcome");
+        let mut speaker = chat.full_in("lobby", "speaker").await;
         let mut basic = far_netcat();
         basic.says(r#"{"username":"away","message":"hello from far away"}"#);
-        until("it is there", async || {
-            let there = chat.clients().await;
-            let is_away = |row: &serde_json::Value| row["username"] == "away";
-            there.iter().any(is_away).then_some(())
-        })
-        .await;
-        let mut speaker = chat.full_in("lobby", "speaker").await;
+        speaker
+            .hears_message("lobby", "away", "hello from far away")
+            .await;
         speaker.publish("lobby", "hello from here").await;
         basic.hears("hello from here");
 

@@ -39,7 +39,7 @@ impl Peer {
     pub(crate) async fn publish(&mut self, room: &str, text: &str) -> Value {
         self.request("message", json!({ "room": room, "message": text }))
             .await;
-        let mut heard = [self.object().await, self.object().await];
+        let mut heard = [self.unprompted().await, self.unprompted().await];
         heard.sort_by_key(|object| object["type"].as_str() != Some("ack"));
         let [ack, message] = heard;
         assert_eq!(ack["type"], "ack", "{ack}");
@@ -47,6 +47,17 @@ impl Peer {
         assert_eq!(message["message"], text, "{message}");
         assert_eq!(message["seq"], ack["seq"], "{message} {ack}");
         ack
+    }
+
+    /// The next object that is not a `ping`; on the way it says that it is still there.
+    pub(crate) async fn unprompted(&mut self) -> Value {
+        loop {
+            let object = self.object().await;
+            if object["type"] != "ping" {
+                return object;
+            }
+            self.say(r#"{"type":"pong"}"#).await;
+        }
     }
 
     /// Sends a request of this `type`.
