@@ -4,8 +4,10 @@
 //! them: they are closed, and what they were can be taken. When the connection is over they are
 //! opened again, or, if others were faster, as soon as there are descriptors ([`Spares::refill`]).
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One for the connection, two for files that are open at once for what it asks.
@@ -82,6 +84,10 @@ impl Spares {
         }
         let mut shelf = self.shelf();
         let left = shelf.kept.len().checked_sub(LOAN)?;
+        // The lowest: after the limit was lowered (setrlimit(2)), higher ones free nothing.
+        shelf
+            .kept
+            .sort_unstable_by_key(|file| Reverse(file.as_raw_fd()));
         shelf.kept.truncate(left);
         shelf.wanted -= LOAN;
         Some(Loan(self.clone()))
@@ -135,6 +141,20 @@ mod tests {
         assert!(!spares.are_lent());
         let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
         assert!(spares.lend_for(&gone).is_none());
+    }
+
+    #[test]
+    fn the_lowest_are_lent_first() {
+        let spares = Spares::for_connections(2);
+        let numbers = |spares: &Spares| -> Vec<_> {
+            let shelf = spares.shelf();
+            let mut numbers: Vec<_> = shelf.kept.iter().map(AsRawFd::as_raw_fd).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let before = numbers(&spares);
+        let _loan = spares.lend_for(&io::Error::from_raw_os_error(24));
+        assert_eq!(numbers(&spares), before[LOAN..]);
     }
 
     #[test]

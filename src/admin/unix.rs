@@ -67,11 +67,13 @@ async fn accept(
                 let seat = (seat, loan.take());
                 tasks.spawn(serve(stream, control.clone(), stop.clone(), seat));
             }
-            // A door that has borrowed once and still fails waits as any other.
+            // A door that has borrowed and still fails (others were faster) waits as any other,
+            // and borrows anew.
             Err(error) => match loan.is_none().then(|| spares.lend_for(&error)).flatten() {
                 Some(borrowed) => loan = Some(borrowed),
                 None => {
                     control.tally().accept_failed.fetch_add(1, Relaxed);
+                    drop(loan.take());
                     backoff.pause(&error).await;
                 }
             },

@@ -114,7 +114,8 @@ impl Door {
                     backoff.reset();
                     self.seat(stream, loan.take());
                 }
-                // A door that has borrowed once and still fails waits as any other.
+                // A door that has borrowed and still fails (others were faster) waits as any other,
+                // and borrows anew.
                 Err(error) => match loan
                     .is_none()
                     .then(|| self.spares.lend_for(&error))
@@ -123,6 +124,7 @@ impl Door {
                     Some(borrowed) => loan = Some(borrowed),
                     None => {
                         self.site.traffic.accept_failed.fetch_add(1, Relaxed);
+                        drop(loan.take());
                         backoff.pause(&error).await;
                     }
                 },
