@@ -110,7 +110,7 @@ async fn the_watchdog_is_fed_by_messages_that_came_back_on_every_lane() {
     let (mut supervisor, address) = Supervisor::new();
     let environment = [
         ("NOTIFY_SOCKET", address.as_str()),
-        ("WATCHDOG_USEC", "3000000"),
+        ("WATCHDOG_USEC", "6000000"),
     ];
     // Nothing that keeps people out keeps the probes out.
     let config = Config::shipped()
