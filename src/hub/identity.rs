@@ -6,6 +6,7 @@
 //! resting ones make place.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
@@ -35,6 +36,31 @@ struct Known {
     by_number: HashMap<u128, Entry>,
     /// When each resting identity began to rest, oldest first; stale entries are skipped.
     resting: VecDeque<(Instant, u128)>,
+    stock: Stock,
+}
+
+/// Secrets that nobody has been given: the system is asked for several in one call.
+#[derive(Default)]
+struct Stock(Vec<u128>);
+
+/// Secrets are shown to nobody.
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stock").field(&self.0.len()).finish()
+    }
+}
+
+impl Stock {
+    fn take(&mut self) -> Result<u128, getrandom::Error> {
+        if let Some(secret) = self.0.pop() {
+            return Ok(secret);
+        }
+        let mut bits = [[0; 16]; 16];
+        getrandom::fill(bits.as_flattened_mut())?;
+        let [secret, others @ ..] = bits.map(u128::from_be_bytes);
+        self.0.extend(others);
+        Ok(secret)
+    }
 }
 
 #[derive(Debug)]
@@ -88,9 +114,7 @@ impl Hub {
                 replaced,
             });
         }
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits)?;
-        let secret: Box<str> = format!("{:032x}", u128::from_be_bytes(bits)).into();
+        let secret: Box<str> = format!("{:032x}", known.stock.take()?).into();
         let id = number(&secret);
         known.hold(id, session, None);
         Ok(Identity {
