@@ -10,8 +10,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
+use hashbrown::HashTable;
 use unicode_normalization::is_nfkc;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::MixedScript;
@@ -225,18 +227,29 @@ pub fn is_same(one: &str, other: &str) -> bool {
 
 /// A map by name that holds no two names that are the same.
 ///
-/// Invariant: `folds[s]` lists exactly the keys of `values` whose skeleton is `s`.
+/// Invariant: `looks` holds exactly the keys of `values`, each under the hash of its skeleton.
 #[derive(Debug)]
 pub struct Names<T> {
     values: HashMap<Arc<str>, T>,
-    folds: HashMap<Box<str>, Vec<Arc<str>>>,
+    looks: HashTable<Look>,
+    hasher: RandomState,
+}
+
+/// Skeletons are made again where they are compared. Kept, they would be most of what an idle
+/// client's name takes.
+#[derive(Debug)]
+struct Look {
+    /// Of the skeleton: kept, so that a growing table makes none.
+    hash: u64,
+    fold: Arc<str>,
 }
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
         Self {
             values: HashMap::new(),
-            folds: HashMap::new(),
+            looks: HashTable::new(),
+            hasher: RandomState::new(),
         }
     }
 }
@@ -249,7 +262,7 @@ impl<T> Names<T> {
         {
             return Some(value);
         }
-        self.values.get(&self.look_alike(&Key::of(name))?)
+        self.values.get(self.look_alike(&Key::of(name))?)
     }
 
     /// As [`Names::find`], to change it.
@@ -268,11 +281,11 @@ impl<T> Names<T> {
             return Err(value);
         }
         let fold: Arc<str> = key.fold.into();
-        self.folds
-            .entry(key.skeleton.into())
-            // Hardly ever there are two.
-            .or_insert_with(|| Vec::with_capacity(1))
-            .push(fold.clone());
+        let look = Look {
+            hash: self.hasher.hash_one(&key.skeleton),
+            fold: fold.clone(),
+        };
+        self.looks.insert_unique(look.hash, look, |look| look.hash);
         self.values.insert(fold, value);
         Ok(())
     }
@@ -281,11 +294,9 @@ impl<T> Names<T> {
     pub fn remove(&mut self, name: &str) -> Option<T> {
         let key = Key::of(name);
         let value = self.values.remove(&*key.fold)?;
-        if let Some(folds) = self.folds.get_mut(&*key.skeleton) {
-            folds.retain(|fold| **fold != *key.fold);
-            if folds.is_empty() {
-                self.folds.remove(&*key.skeleton);
-            }
+        let hash = self.hasher.hash_one(&key.skeleton);
+        if let Ok(look) = self.looks.find_entry(hash, |look| *look.fold == *key.fold) {
+            look.remove();
         }
         Some(value)
     }
@@ -319,14 +330,19 @@ impl<T> Names<T> {
                 return Some(fold.clone());
             }
         }
-        self.look_alike(&Key::of(name))
+        self.look_alike(&Key::of(name)).cloned()
     }
 
     /// The fold of a name that is the same by its looks. Two names in ASCII never are.
-    fn look_alike(&self, key: &Key) -> Option<Arc<str>> {
+    fn look_alike(&self, key: &Key) -> Option<&Arc<str>> {
         let is_ascii = key.fold.is_ascii();
-        let mut folds = self.folds.get(&*key.skeleton)?.iter();
-        folds.find(|fold| !(is_ascii && fold.is_ascii())).cloned()
+        let hash = self.hasher.hash_one(&key.skeleton);
+        let look = self.looks.find(hash, |look| {
+            look.hash == hash
+                && !(is_ascii && look.fold.is_ascii())
+                && Key::of(&look.fold).skeleton == key.skeleton
+        })?;
+        Some(&look.fold)
     }
 }
 

@@ -97,7 +97,7 @@ impl Stage {
         card.set_state(SessionState::Live);
         card.edit(|text| {
             text.nick = Some(nick);
-            text.rooms.push(room.name.clone());
+            text.enter(room.name.clone());
         });
         card
     }

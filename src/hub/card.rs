@@ -117,10 +117,24 @@ pub struct Card {
 pub struct CardText {
     /// What it is called; none before it has claimed a name.
     pub nick: Option<Nick>,
-    /// The rooms it is in.
-    pub rooms: Vec<RoomName>,
+    /// The rooms it is in. Most are in one for life: no capacity is kept.
+    pub rooms: Box<[RoomName]>,
     /// What it says it is ("name/version"), unchecked text of a stranger.
     pub client: Option<Box<str>>,
+}
+
+impl CardText {
+    /// It has come into a room.
+    pub fn enter(&mut self, room: RoomName) {
+        let rooms = std::mem::take(&mut self.rooms).into_iter();
+        self.rooms = rooms.chain([room]).collect();
+    }
+
+    /// It has left a room.
+    pub fn leave(&mut self, room: &RoomName) {
+        let rooms = std::mem::take(&mut self.rooms).into_iter();
+        self.rooms = rooms.filter(|other| other != room).collect();
+    }
 }
 
 impl Card {

@@ -6,6 +6,7 @@
 //! resting ones make place.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
@@ -33,16 +34,54 @@ pub(super) struct Identities(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     by_number: HashMap<u128, Entry>,
-    by_session: HashMap<SessionId, u128>,
     /// When each resting identity began to rest, oldest first; stale entries are skipped.
     resting: VecDeque<(Instant, u128)>,
+    stock: Stock,
+}
+
+/// Secrets that nobody has been given: the system is asked for several in one call.
+#[derive(Default)]
+struct Stock(Vec<u128>);
+
+/// Secrets are shown to nobody.
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stock").field(&self.0.len()).finish()
+    }
+}
+
+impl Stock {
+    fn take(&mut self) -> Result<u128, getrandom::Error> {
+        if let Some(secret) = self.0.pop() {
+            return Ok(secret);
+        }
+        let mut bits = [[0; 16]; 16];
+        getrandom::fill(bits.as_flattened_mut())?;
+        let [secret, others @ ..] = bits.map(u128::from_be_bytes);
+        self.0.extend(others);
+        Ok(secret)
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
-    holder: Option<SessionId>,
+    state: State,
     nick: Option<Nick>,
-    rests_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Held(SessionId),
+    RestsSince(Instant),
+}
+
+impl Entry {
+    fn holder(&self) -> Option<SessionId> {
+        match self.state {
+            State::Held(session) => Some(session),
+            State::RestsSince(_) => None,
+        }
+    }
 }
 
 impl Hub {
@@ -50,7 +89,7 @@ impl Hub {
     pub fn whose(&self, secret: &str) -> Option<(Option<SessionId>, Option<Nick>)> {
         let known = lock(&self.identities.0);
         let entry = known.by_number.get(&number(secret))?;
-        Some((entry.holder, entry.nick.clone()))
+        Some((entry.holder(), entry.nick.clone()))
     }
 
     /// Gives a session the identity of this secret, or a new one.
@@ -67,10 +106,7 @@ impl Hub {
         if let Some((secret, id, entry)) =
             of_secret.and_then(|(secret, id)| Some((secret, id, known.by_number.remove(&id)?)))
         {
-            let replaced = entry.holder.filter(|holder| *holder != session);
-            if let Some(holder) = replaced {
-                known.by_session.remove(&holder);
-            }
+            let replaced = entry.holder().filter(|holder| *holder != session);
             known.hold(id, session, entry.nick);
             return Ok(Identity {
                 id,
@@ -78,9 +114,7 @@ impl Hub {
                 replaced,
             });
         }
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits)?;
-        let secret: Box<str> = format!("{:032x}", u128::from_be_bytes(bits)).into();
+        let secret: Box<str> = format!("{:032x}", known.stock.take()?).into();
         let id = number(&secret);
         known.hold(id, session, None);
         Ok(Identity {
@@ -90,15 +124,16 @@ impl Hub {
         })
     }
 
-    /// Notes what an identity is called.
-    pub fn note_nick(&self, session: SessionId, nick: &Nick) {
-        let mut known = lock(&self.identities.0);
-        let Some(id) = known.by_session.get(&session).copied() else {
-            return;
-        };
-        if let Some(entry) = known.by_number.get_mut(&id) {
+    /// Notes what an identity is called, if this session still holds it.
+    pub fn note_nick(&self, id: u128, session: SessionId, nick: &Nick) {
+        if let Some(entry) = lock(&self.identities.0).held_by(id, session) {
             entry.nick = Some(nick.clone());
         }
+    }
+
+    /// The identity of a session that ends begins to rest, if this session still holds it.
+    pub fn rest(&self, id: u128, session: SessionId) {
+        self.identities.rest(id, session, &self.limits());
     }
 }
 
@@ -114,9 +149,8 @@ impl Identities {
         let mut known = Known::default();
         for (id, nick, since) in rows {
             let entry = Entry {
-                holder: None,
+                state: State::RestsSince(since),
                 nick: Some(nick),
-                rests_since: Some(since),
             };
             known.by_number.insert(id, entry);
             known.resting.push_back((since, id));
@@ -124,14 +158,11 @@ impl Identities {
         Self(Mutex::new(known))
     }
 
-    pub(super) fn rest(&self, session: SessionId, limits: &Limits) {
+    fn rest(&self, id: u128, session: SessionId, limits: &Limits) {
         let mut known = lock(&self.0);
         let now = Instant::now();
-        if let Some(id) = known.by_session.remove(&session)
-            && let Some(entry) = known.by_number.get_mut(&id)
-        {
-            entry.holder = None;
-            entry.rests_since = Some(now);
+        if let Some(entry) = known.held_by(id, session) {
+            entry.state = State::RestsSince(now);
             known.resting.push_back((now, id));
         }
         let most = limits.clients.saturating_mul(2);
@@ -144,7 +175,7 @@ impl Identities {
             if known
                 .by_number
                 .get(&id)
-                .is_some_and(|entry| entry.rests_since == Some(since))
+                .is_some_and(|entry| entry.state == State::RestsSince(since))
             {
                 known.by_number.remove(&id);
             }
@@ -158,12 +189,13 @@ impl Identities {
 
 impl Known {
     fn hold(&mut self, id: u128, session: SessionId, nick: Option<Nick>) {
-        self.by_session.insert(session, id);
-        let entry = Entry {
-            holder: Some(session),
-            nick,
-            rests_since: None,
-        };
-        self.by_number.insert(id, entry);
+        let state = State::Held(session);
+        self.by_number.insert(id, Entry { state, nick });
+    }
+
+    /// Nothing, once another session has taken the identity over.
+    fn held_by(&mut self, id: u128, session: SessionId) -> Option<&mut Entry> {
+        let entry = self.by_number.get_mut(&id)?;
+        (entry.state == State::Held(session)).then_some(entry)
     }
 }

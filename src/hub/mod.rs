@@ -287,7 +287,6 @@ impl Hub {
         if let Some(nick) = card.text().nick {
             self.nicks.release(&nick, card.id);
         }
-        self.identities.rest(card.id, &self.limits());
     }
 
     /// The connection of a session that ended is gone.

@@ -17,13 +17,52 @@ pub enum Claim {
     Shared(IpAddr),
 }
 
+/// Who has a name. Nearly all are alone, and take two words.
 #[derive(Debug)]
-struct Holder {
-    sessions: Vec<SessionId>,
-    claim: Claim,
+enum Holder {
+    Alone(SessionId),
+    Shared(Box<Windows>),
 }
 
-/// Invariant: each holder has at least one session, and more than one only where it is shared.
+/// Basic sessions of one address.
+///
+/// Invariant: there is at least one.
+#[derive(Debug)]
+struct Windows {
+    sessions: Vec<SessionId>,
+    address: IpAddr,
+}
+
+impl Holder {
+    fn new(session: SessionId, claim: Claim) -> Self {
+        match claim {
+            Claim::Alone => Self::Alone(session),
+            Claim::Shared(address) => Self::Shared(Box::new(Windows {
+                sessions: vec![session],
+                address,
+            })),
+        }
+    }
+
+    fn sessions(&self) -> &[SessionId] {
+        match self {
+            Self::Alone(session) => std::slice::from_ref(session),
+            Self::Shared(windows) => &windows.sessions,
+        }
+    }
+
+    /// Lets another window in. False if this is none of theirs.
+    fn share(&mut self, session: SessionId, claim: Claim) -> bool {
+        match (self, claim) {
+            (Self::Shared(windows), Claim::Shared(address)) if windows.address == address => {
+                windows.sessions.push(session);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Nicks(Mutex<Names<Holder>>);
 
@@ -44,29 +83,26 @@ impl Hub {
             return Err(ErrorCode::Banned);
         }
         let mut names = lock(&self.nicks.0);
-        let wanted = Holder {
-            sessions: vec![session],
-            claim,
-        };
-        let Err(wanted) = names.insert(nick.as_str(), wanted) else {
+        let Err(wanted) = names.insert(nick.as_str(), Holder::new(session, claim)) else {
             if let Some(previous) = previous {
                 Nicks::release_in(&mut names, previous, session);
             }
             return Ok(());
         };
-        match names.find_mut(nick.as_str()) {
-            Some(holder) if holder.sessions == [session] => {
-                // Its own, perhaps in another spelling.
-                Nicks::release_in(&mut names, previous.unwrap_or(nick), session);
-                // It was the only one that was the same.
-                let _ = names.insert(nick.as_str(), wanted);
-                return Ok(());
-            }
-            Some(holder) if holder.sessions.contains(&session) => return Ok(()),
-            Some(holder) if claim != Claim::Alone && holder.claim == claim => {
-                holder.sessions.push(session);
-            }
-            _ => return Err(ErrorCode::NickInUse),
+        let holder = names.find_mut(nick.as_str());
+        let holder = holder.ok_or(ErrorCode::NickInUse)?;
+        if holder.sessions() == [session] {
+            // Its own, perhaps in another spelling.
+            Nicks::release_in(&mut names, previous.unwrap_or(nick), session);
+            // It was the only one that was the same.
+            let _ = names.insert(nick.as_str(), wanted);
+            return Ok(());
+        }
+        if holder.sessions().contains(&session) {
+            return Ok(());
+        }
+        if !holder.share(session, claim) {
+            return Err(ErrorCode::NickInUse);
         }
         if let Some(previous) = previous {
             Nicks::release_in(&mut names, previous, session);
@@ -83,11 +119,8 @@ impl Hub {
     pub fn pass_over(&self, nick: &Nick, from: SessionId, to: SessionId) -> bool {
         let mut names = lock(&self.nicks.0);
         match names.find_mut(nick.as_str()) {
-            Some(holder) if holder.sessions == [from] => {
-                *holder = Holder {
-                    sessions: vec![to],
-                    claim: Claim::Alone,
-                };
+            Some(holder) if holder.sessions() == [from] => {
+                *holder = Holder::Alone(to);
                 true
             }
             _ => false,
@@ -104,16 +137,17 @@ impl Nicks {
         let Some(holder) = names.find_mut(nick.as_str()) else {
             return;
         };
-        holder.sessions.retain(|holder| *holder != session);
-        if holder.sessions.is_empty() {
+        if holder.sessions() == [session] {
             names.remove_same(nick.as_str());
+        } else if let Holder::Shared(windows) = holder {
+            windows.sessions.retain(|window| *window != session);
         }
     }
 
     pub(super) fn holders(&self, nick: &str) -> Vec<SessionId> {
         lock(&self.0)
             .find(nick)
-            .map(|holder| holder.sessions.clone())
+            .map(|holder| holder.sessions().to_vec())
             .unwrap_or_default()
     }
 }

@@ -61,7 +61,7 @@ impl Lane {
         let joined_at = membership.joined_at;
         let heard = self.heard(at, membership.room.id);
         let pending = membership.room.head().saturating_sub(heard.max(joined_at));
-        let Some(replay) = membership.replay else {
+        let Some(replay) = &membership.replay else {
             return Standing {
                 pending,
                 ..Standing::default()

@@ -241,8 +241,8 @@ impl Lane {
                 .collect()
         };
         let last = seat.input.last.get_or_insert_with(heads).clone();
-        last.into_iter()
-            .all(|(room, head)| self.heard(at, room) >= head)
+        last.iter()
+            .all(|&(room, head)| self.heard(at, room) >= head)
     }
 
     /// Whether nothing that is or will be in the logs is still to be heard.

@@ -106,11 +106,11 @@ impl Lane {
         let now = Instant::now();
         let mut seat = Seat::new(card, None, now);
         encode_refusal(refusal, retry_after_ms(), &mut seat.output.outbox);
-        seat.closing = Some(Closing {
+        seat.closing = Some(Box::new(Closing {
             deadline: now + if self.stopping { LAST_LINGER } else { REFUSAL },
             is_half_closed: false,
             refused: true,
-        });
+        }));
         Some(self.seats.insert(seat, conn))
     }
 
@@ -182,11 +182,11 @@ impl Lane {
         } else {
             self.limits.write_stall
         };
-        seat.closing = Some(Closing {
+        seat.closing = Some(Box::new(Closing {
             deadline: Instant::now() + patience,
             is_half_closed: false,
             refused: false,
-        });
+        }));
     }
 
     /// Takes an unfinished write back to the end of the line that it is in.
@@ -299,6 +299,9 @@ impl Lane {
         self.meter
             .lifetime
             .observe_time(card.connected.elapsed(), 1);
+        if let Some(identity) = self.seats[at].identity {
+            self.hub.rest(identity, card.id);
+        }
         if self.seats[at].is_own() {
             // It says nothing of the people who were here, and would crowd them out.
             self.hub.end_unlisted(card);

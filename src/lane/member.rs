@@ -98,10 +98,12 @@ impl Lane {
             Some(Place::Elsewhere) => reach.first.min(head + 1) - 1,
         };
         self.meter.replays_asked.add(head - cursor);
-        let replay = place.map(|place| Replay {
-            from: cursor,
-            gapped: 0,
-            floor: self.replay_floor(place, head),
+        let replay = place.map(|place| {
+            Box::new(Replay {
+                from: cursor,
+                gapped: 0,
+                floor: self.replay_floor(place, head),
+            })
         });
         let memberships = &mut self.seats[at].memberships;
         if memberships.is_empty() {
@@ -122,10 +124,7 @@ impl Lane {
         let name = room.name.clone();
         tracing::debug!(event = "room.entered", client = %seat.card.id, room = %name);
         seat.card.edit(|text| {
-            if text.rooms.is_empty() {
-                text.rooms.reserve_exact(1);
-            }
-            text.rooms.push(name);
+            text.enter(name);
         });
         if let (true, Some(nick)) = (on_roster, seat.nick.clone()) {
             self.come(at, &room, &nick);
@@ -219,8 +218,7 @@ impl Lane {
         }
         let name = membership.room.name.clone();
         tracing::debug!(event = "room.left", client = %seat.card.id, room = %name);
-        seat.card
-            .edit(|text| text.rooms.retain(|room| *room != name));
+        seat.card.edit(|text| text.leave(&name));
         if let (true, Some(nick)) = (membership.on_roster, seat.nick.clone()) {
             self.go(at, &membership.room, &nick, change.clone());
         }
@@ -247,8 +245,8 @@ impl Lane {
         if self.hub.is_banned_nick(nick) {
             seat.card.close(Detail::BannedNick, None);
         }
-        if seat.identity.is_some() {
-            self.hub.note_nick(seat.card.id, nick);
+        if let Some(identity) = seat.identity {
+            self.hub.note_nick(identity, seat.card.id, nick);
         }
         let Some(previous) = previous else { return };
         let rooms: Vec<_> = self.seats[at]

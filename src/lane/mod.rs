@@ -40,6 +40,7 @@ mod sabotaged;
 mod say;
 mod seat;
 mod seats;
+mod task;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -61,7 +62,7 @@ use tokio_util::task::AbortOnDropHandle;
 use conn::Conn;
 pub use conn::Peer;
 
-use crate::close::{CloseReason, Refusal};
+use crate::close::Refusal;
 use crate::event::SessionId;
 use crate::hub::{Hub, Permit};
 use crate::limits::Limits;
@@ -217,34 +218,8 @@ fn open(lane: &SharedLane, arrival: Arrival) {
     let Some(at) = lane.borrow_mut().take_in(arrival) else {
         return;
     };
-    let lane = lane.clone();
-    tokio::task::spawn_local(async move {
-        let mut ending = Ending {
-            lane: &lane,
-            at,
-            done: false,
-        };
-        tokio::task::coop::unconstrained(std::future::poll_fn(|cx| lane.borrow_mut().poll(at, cx)))
-            .await;
-        ending.done = true;
-    });
-}
-
-/// Ends the session also when its task panics.
-struct Ending<'a> {
-    lane: &'a SharedLane,
-    at: usize,
-    done: bool,
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        if !self.done
-            && let Ok(mut lane) = self.lane.try_borrow_mut()
-        {
-            lane.abandon(self.at, CloseReason::InternalError);
-        }
-    }
+    let task = task::Task::new(lane.clone(), at);
+    tokio::task::spawn_local(tokio::task::coop::unconstrained(task));
 }
 
 impl Lane {

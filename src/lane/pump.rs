@@ -317,7 +317,7 @@ impl Lane {
             return reach.first;
         };
         if self.is_replaying(at, membership) {
-            let floor = membership.replay.map_or(0, |replay| replay.floor);
+            let floor = membership.replay.as_ref().map_or(0, |replay| replay.floor);
             return reach.first.max(floor);
         }
         let mut floor = reach.first;

@@ -47,7 +47,7 @@ pub(super) struct Seat {
     pub(super) armed: Option<Instant>,
     /// Its patience ended, and its socket is looked at once more.
     pub(super) last_look: LastLook,
-    pub(super) closing: Option<Closing>,
+    pub(super) closing: Option<Box<Closing>>,
     /// The socket failed: the session ends at its next step.
     pub(super) failed: Option<Ending>,
     /// Counts among `limits.listeners`.
@@ -67,7 +67,7 @@ pub(super) struct Input {
     pub(super) held: Vec<u8>,
     pub(super) eof: bool,
     /// What it is still to hear after its end of file: each room and its head at that time.
-    pub(super) last: Option<Vec<(u64, Seq)>>,
+    pub(super) last: Option<Box<[(u64, Seq)]>>,
     /// A request waits until all messages before it are answered.
     pub(super) barrier: bool,
     pub(super) slot: SlotWait,
@@ -158,13 +158,13 @@ pub(super) struct Membership {
     /// Whether its name stands in the roster. A silent listener's does not.
     pub(super) on_roster: bool,
     /// It asked for what was said before it came and has not caught up since.
-    pub(super) replay: Option<Replay>,
+    pub(super) replay: Option<Box<Replay>>,
     /// Bytes of the room up to the head at which it joined: older ones do not count as lag.
     pub(super) joined_at: Seq,
 }
 
 /// What a session asked for with `since`: the numbers after `from`, up to the head at its joining.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replay {
     pub(super) from: Seq,
     /// How many of them were named in gaps.

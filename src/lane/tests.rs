@@ -506,3 +506,13 @@ fn a_hello_that_fails_takes_nothing() {
 mod edges;
 mod history;
 mod stopped;
+
+/// What an idle client takes is measured by the benchmark; here is what that rests on.
+#[test]
+fn an_idle_session_fits_into_the_memory_that_it_is_given() {
+    // The runtime's task with this future in it fits into 128 bytes.
+    assert!(size_of::<super::task::Task>() <= 16);
+    // With its reference counts it fits into the allocator's step of 224 bytes; the next has 256.
+    assert!(size_of::<crate::hub::Card>() <= 208);
+    assert!(size_of::<super::seat::Seat>() <= 624);
+}

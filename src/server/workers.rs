@@ -28,10 +28,11 @@ pub(super) struct Workers {
     chat: mpsc::Sender<ChatDoor>,
 }
 
-/// Doors that wait for the accepting thread to take them.
+/// Doors that wait until somebody accepts at them.
 const DOORS: usize = 64;
 
-/// Starts one thread per worker and one that accepts.
+/// Starts one thread per worker, and one that accepts for all of them. A single worker accepts for
+/// itself: waking another thread twice would be a third of what a connection costs.
 pub(super) fn start(hub: &Arc<Hub>, workers: Option<usize>) -> Result<Workers, Failure> {
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let (chat, chat_doors) = mpsc::channel(DOORS);
@@ -43,12 +44,16 @@ pub(super) fn start(hub: &Arc<Hub>, workers: Option<usize>) -> Result<Workers, F
     };
     let mailboxes: Vec<Arc<Mailbox>> = (0..count).map(|_| Arc::default()).collect();
     hub.set_lanes(mailboxes.clone());
-    let mut doors = Vec::new();
+    let (lanes, arrivals): (_, Vec<_>) = (0..count).map(|_| mpsc::channel(ARRIVALS)).unzip();
+    let mut reception = Some(Reception {
+        hub: hub.clone(),
+        lanes,
+        doors: chat_doors,
+    });
     // Subscribed before the first session, so that no batch is missed.
     let handouts = hub.log.subscribe(count);
-    for (number, (mailbox, handouts)) in mailboxes.into_iter().zip(handouts).enumerate() {
-        let (door, arrivals) = mpsc::channel(ARRIVALS);
-        doors.push(door);
+    let parts = mailboxes.into_iter().zip(handouts).zip(arrivals);
+    for (number, ((mailbox, handouts), arrivals)) in parts.enumerate() {
         let start = lane::Start {
             number,
             hub: hub.clone(),
@@ -56,10 +61,39 @@ pub(super) fn start(hub: &Arc<Hub>, workers: Option<usize>) -> Result<Workers, F
             handouts,
             arrivals,
         };
-        started.start_lane(number, start)?;
+        let own = if count == 1 { reception.take() } else { None };
+        started.start_lane(number, start, own)?;
     }
-    started.start_acceptor(hub, doors, chat_doors)?;
+    if let Some(reception) = reception {
+        started.start_acceptor(reception)?;
+    }
     Ok(started)
+}
+
+/// Takes chat doors, and accepts at each.
+struct Reception {
+    hub: Arc<Hub>,
+    lanes: Vec<mpsc::Sender<Arrival>>,
+    doors: mpsc::Receiver<ChatDoor>,
+}
+
+impl Reception {
+    /// Must run on a `LocalSet`.
+    async fn run(mut self) {
+        let mut first = 0;
+        while let Some(door) = self.doors.recv().await {
+            let acceptor = Acceptor {
+                hub: self.hub.clone(),
+                lanes: self.lanes.clone(),
+                meter: self.hub.meter(),
+                spares: door.spares.clone(),
+                probes: door.probes.clone(),
+                outlives_us: door.outlives_us,
+            };
+            tokio::task::spawn_local(serve_chat(acceptor, door, first));
+            first += 1;
+        }
+    }
 }
 
 impl Workers {
@@ -68,13 +102,22 @@ impl Workers {
         self.runtimes.clone()
     }
 
-    fn start_lane(&mut self, number: usize, start: lane::Start) -> Result<(), Failure> {
+    fn start_lane(
+        &mut self,
+        number: usize,
+        start: lane::Start,
+        reception: Option<Reception>,
+    ) -> Result<(), Failure> {
         let runtime = runtime()?;
         self.runtimes.push(runtime.handle().clone());
         let (ended, end) = oneshot::channel();
         self.lanes.push(end);
         self.spawn(format!("lane-{number}"), move || {
-            LocalSet::new().block_on(&runtime, lane::run(start));
+            let local = LocalSet::new();
+            if let Some(reception) = reception {
+                local.spawn_local(reception.run());
+            }
+            local.block_on(&runtime, lane::run(start));
             // Nobody may be waiting any more.
             let _ = ended.send(());
         })
@@ -85,32 +128,12 @@ impl Workers {
         self.chat.clone()
     }
 
-    fn start_acceptor(
-        &mut self,
-        hub: &Arc<Hub>,
-        lanes: Vec<mpsc::Sender<Arrival>>,
-        mut doors: mpsc::Receiver<ChatDoor>,
-    ) -> Result<(), Failure> {
+    fn start_acceptor(&mut self, reception: Reception) -> Result<(), Failure> {
         let runtime = runtime()?;
-        let (hub, meter) = (hub.clone(), hub.meter());
         self.spawn("accept".to_owned(), move || {
             let local = LocalSet::new();
-            let serving = hub.clone();
-            local.spawn_local(async move {
-                let mut first = 0;
-                while let Some(door) = doors.recv().await {
-                    let acceptor = Acceptor {
-                        hub: serving.clone(),
-                        lanes: lanes.clone(),
-                        meter: meter.clone(),
-                        spares: door.spares.clone(),
-                        probes: door.probes.clone(),
-                        outlives_us: door.outlives_us,
-                    };
-                    tokio::task::spawn_local(serve_chat(acceptor, door, first));
-                    first += 1;
-                }
-            });
+            let hub = reception.hub.clone();
+            local.spawn_local(reception.run());
             local.block_on(&runtime, stopped(&hub));
         })
     }
