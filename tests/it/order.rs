@@ -379,7 +379,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The late reader, who reads every room from its first number.
+    /// The late reader, who hears every room from its first number, and reads its pages.
     async fn witness(&self, actors: &[Actor]) -> Log {
         let mut witness = Full::arrive(self.chat.chat(), self.clock, "witness").await;
         for room in ROOMS {
@@ -396,6 +396,7 @@ impl Stage<'_> {
             };
             witness.join(room, Some(since)).await;
             witness.wait_position(room, head.seq).await;
+            assert!(witness.read_history(room, head.seq).await, "{room}");
         }
         witness.into_log()
     }

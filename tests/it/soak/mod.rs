@@ -140,6 +140,12 @@ async fn play(plan: &Plan) -> Record {
             unanswered: kills.min(1),
             heard: plan.cycles * ACKS,
             resumes: plan.cycles,
+            // What was said before a restart is gone where nothing is kept.
+            paged: if plan.durability.outlives_the_daemon() || kills == 0 {
+                plan.cycles * ACKS
+            } else {
+                ROOMS.len()
+            },
             ..Least::default()
         },
     }
@@ -207,7 +213,8 @@ async fn curtain(actors: &mut [Actor]) {
     }
 }
 
-/// The late reader joins each room from its first number, and reads its history where there is one.
+/// The late reader joins each room from its first number, and reads its whole history page by page: two
+/// ways to the same messages.
 async fn witness(stage: &Stage, actors: &[Actor]) -> Log {
     let mut witness = Full::arrive(stage.home.clone(), &stage.clock, "witness").await;
     for room in ROOMS {
