@@ -108,11 +108,11 @@ struct Storm {
     /// Messages in the store.
     #[arg(long, default_value_t = 20_000)]
     messages: u64,
-    /// Messages that are said meanwhile, each second.
-    #[arg(long, default_value_t = 200)]
+    /// Messages that are said meanwhile, each second: a storm is short, and a 99th percentile needs many.
+    #[arg(long, default_value_t = 1_000)]
     rate: u32,
     /// Storms of each kind, of which the median counts.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 9)]
     rounds: usize,
 }
 
