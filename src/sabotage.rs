@@ -7,6 +7,7 @@
 //! | `gap_not_sent` | who misses something is not told |
 //! | `resume_off_by_one` | `since` continues one too late |
 //! | `ack_before_commit` | a message is acknowledged before it is numbered (with `commit_delay`) |
+//! | `deliver_before_commit` | a message is heard before the store has it (with `commit_delay`) |
 //! | `catch_up_twice` | the last message of a replay is written once more |
 //! | `batch_reordered` | two messages of one turn change places |
 //! | `dedup_ignored` | a retry is numbered again |

@@ -17,6 +17,11 @@ pub(crate) struct Chatd {
 impl Chatd {
     /// Starts one on the history in this folder.
     pub(crate) fn start(folder: &Path, durability: &str) -> Self {
+        Self::start_with(folder, durability, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn start_with(folder: &Path, durability: &str, settings: &[&str]) -> Self {
         let path = |name: &str| folder.join(name).display().to_string();
         let begin = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_chatd"))
@@ -32,6 +37,7 @@ impl Chatd {
             .args(["--set", "limits.request_rate=unlimited"])
             .args(["--set", "limits.unacked=100000"])
             .args(["--set", "limits.outbox=16MiB"])
+            .args(settings.iter().flat_map(|setting| ["--set", *setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -56,9 +62,15 @@ impl Chatd {
 
     /// Somebody in this room.
     pub(crate) fn member(&self, room: &str) -> TcpStream {
+        self.joined(room, "author").0
+    }
+
+    /// Somebody of this name in this room, and what it was told up to the `joined`.
+    pub(crate) fn joined(&self, room: &str, name: &str) -> (TcpStream, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_nodelay(true).unwrap();
-        let hello = r#"{"type":"hello","version":1,"username":"author","caps":[]}"#;
+        let hello =
+            format!("{{\"type\":\"hello\",\"version\":1,\"username\":\"{name}\",\"caps\":[]}}");
         write!(
             stream,
             "{hello}\n{{\"type\":\"join\",\"room\":\"{room}\"}}\n"
@@ -70,7 +82,7 @@ impl Chatd {
             stream.read_exact(&mut byte).unwrap();
             heard.push(byte[0]);
         }
-        stream
+        (stream, String::from_utf8(heard).unwrap())
     }
 }
 

@@ -7,10 +7,15 @@
 //!   with `sync_interval: always`, one after another on the same disk. Decides whether the committer's
 //!   turns are as large as they should be. JetStream's author hears acks alone; chatd's hears its own
 //!   messages too.
+//! - `storm`: a crowd comes back at once after a restart, with and without `since`, while a few talk in
+//!   another room; how long what they say is on its way. Decides whether whoever reads on from the store
+//!   costs those who are live anything: their p99 is to be at most twice that of the same storm without
+//!   `since`.
 //!
 //! ```text
 //! cargo bench --bench history -- pages --messages 10000000
 //! cargo bench --bench history -- acks --nats PATH --count 200000
+//! cargo bench --bench history -- storm --clients 5000 --missed 200
 //! ```
 
 #![allow(
@@ -24,8 +29,18 @@
 
 mod acks;
 mod chatd;
+mod crowd;
+mod live;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the other measurements use more of it"
+)]
+#[path = "../fanout/machine.rs"]
+mod machine;
 mod nats;
 mod pages;
+mod storm;
 
 use std::path::PathBuf;
 
@@ -46,6 +61,8 @@ enum What {
     Pages(Pages),
     /// Publish to ack.
     Acks(Acks),
+    /// Many who come back at once.
+    Storm(Storm),
 }
 
 #[derive(Args, Debug)]
@@ -80,10 +97,30 @@ struct Acks {
     folder: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+struct Storm {
+    /// How many come.
+    #[arg(long, default_value_t = 5_000)]
+    clients: usize,
+    /// Messages that each has missed at most; at least half of them.
+    #[arg(long, default_value_t = 200)]
+    missed: u64,
+    /// Messages in the store.
+    #[arg(long, default_value_t = 20_000)]
+    messages: u64,
+    /// Messages that are said meanwhile, each second: a storm is short, and a 99th percentile needs many.
+    #[arg(long, default_value_t = 1_000)]
+    rate: u32,
+    /// Storms of each kind, of which the median counts.
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+}
+
 fn main() {
     match Cli::parse().what {
         What::Pages(order) => pages::run(&order),
         What::Acks(order) => acks::run(&order),
+        What::Storm(order) => storm::run(&order),
     }
 }
 

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use crate::chatd::Chatd;
 use crate::{Pages, TEXT};
 
-const ROOM: &str = "archive";
+pub(crate) const ROOM: &str = "archive";
 /// Messages of one turn while the store is built.
 const TURN: u64 = 4096;
 /// Messages of one page.
@@ -39,7 +39,7 @@ pub(crate) fn run(order: &Pages) {
 }
 
 /// Brings the store up to so many messages.
-fn build(folder: &Path, messages: u64) {
+pub(crate) fn build(folder: &Path, messages: u64) {
     let begin = Instant::now();
     let path = folder.join("history.db");
     let opened = Store::open(&path, Durability::Process).unwrap();

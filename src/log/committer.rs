@@ -322,13 +322,18 @@ impl Committer {
         time_ms: i64,
     ) -> Vec<Stamp> {
         let limits = self.limits.borrow().clone();
-        let all = self.lanes.get().map_or(&[][..], |lanes| lanes);
         room.commit(events, time_ms, &limits, |batch, lanes| {
-            let batch = Arc::new(batch);
-            for lane in lanes.iter().filter_map(|lane| all.get(*lane)) {
-                // No receiver is no failure: the lane has ended.
-                let _ = lane.send((room.clone(), batch.clone()));
-            }
+            self.send(room, batch, lanes);
         })
+    }
+
+    /// Hands a batch to these lanes.
+    pub(super) fn send(&self, room: &Arc<Room>, batch: Batch, lanes: &[usize]) {
+        let all = self.lanes.get().map_or(&[][..], |lanes| lanes);
+        let batch = Arc::new(batch);
+        for lane in lanes.iter().filter_map(|lane| all.get(*lane)) {
+            // No receiver is no failure: the lane has ended.
+            let _ = lane.send((room.clone(), batch.clone()));
+        }
     }
 }

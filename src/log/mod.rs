@@ -27,6 +27,8 @@ mod queue;
 mod queued;
 mod readers;
 mod room;
+#[cfg(feature = "test-faults")]
+mod sabotaged;
 mod shelf;
 mod turn;
 

@@ -157,6 +157,10 @@ impl Work {
 
     fn turn(&mut self, mut turn: Turn) {
         let time_ms = self.committer.now_ms();
+        #[cfg(feature = "test-faults")]
+        if super::sabotaged::deliver_too_early(&self.committer, &turn, time_ms) {
+            self.rest();
+        }
         let kept = match &mut self.disk {
             Some(disk) if turn.is_to_be_kept() => disk.keep(&mut turn, time_ms),
             _ => Kept::Yes,

@@ -241,6 +241,12 @@ impl Room {
         self.state().lanes.retain(|known| *known != lane);
     }
 
+    /// Sends something past the critical section.
+    #[cfg(feature = "test-faults")]
+    pub(super) fn with_lanes(&self, send: impl FnOnce(&[usize])) {
+        send(&self.state().lanes);
+    }
+
     /// A session has begun to hear this room.
     pub(crate) fn add_hearer(&self) {
         self.state().hearers += 1;

@@ -1,7 +1,9 @@
 //! Plays with one store on a real disk.
 
+mod damage;
+
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::*;
@@ -249,36 +251,6 @@ fn the_epoch_of_a_room_without_messages_stays_over_restarts() {
     assert_ne!(Place::new().open().store.epoch_of_new(&name), epoch);
 }
 
-/// Whoever cuts committed turns off the log is not served what is left as if it were all.
-#[test]
-fn a_log_that_lost_its_end_is_noticed() {
-    type Inflict = fn(&StoreFiles);
-    let damages: [(&str, Inflict); 4] = [
-        ("deleted", |files| fs::remove_file(&files.wal).unwrap()),
-        ("cut", |files| {
-            let wal = fs::OpenOptions::new().write(true).open(&files.wal).unwrap();
-            wal.set_len(files.wal_bytes() - 4096).unwrap();
-        }),
-        ("flipped at the end", |files| {
-            flip(&files.wal, files.wal_bytes() - 100);
-        }),
-        ("flipped in its header", |files| flip(&files.wal, 17)),
-    ];
-    for (damage, inflict) in damages {
-        let place = Place::new();
-        place.written(300);
-        let files = place.files();
-        assert!(files.wal_bytes() > 8192, "the turns are in the log");
-        inflict(&files);
-        let refused = place.try_open("one").unwrap_err();
-        assert!(
-            matches!(refused.trouble, Trouble::Lost | Trouble::Corrupt),
-            "{damage}: {refused}"
-        );
-        assert!(refused.text.contains("rm "), "{damage}: {refused}");
-    }
-}
-
 #[test]
 fn who_lost_turns_may_go_on_with_what_is_there_in_a_new_epoch() {
     let place = Place::new();
@@ -331,60 +303,4 @@ fn a_backup_that_is_put_back_begins_a_new_epoch() {
     assert_eq!(opened.anew, Some(Anew::Restored));
     assert_eq!(opened.rooms[0].head, 3);
     assert_ne!(opened.rooms[0].epoch, before);
-}
-
-/// A flipped byte anywhere is refused with a reason, or changes nothing that is served.
-#[test]
-fn damage_is_refused_or_harmless_and_never_an_empty_store() {
-    let place = Place::new();
-    let mut opened = place.open();
-    for name in ["lobby", "garden"] {
-        say(&mut opened, name, 1..=300);
-    }
-    opened.writer.close().unwrap();
-    drop(opened.store);
-    let whole = fs::read(&place.path).unwrap();
-    let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut refused = 0;
-    for seed in 0..30_u64 {
-        let files = place.files();
-        fs::write(&files.database, &whole).unwrap();
-        for leftover in [&files.wal, &files.lock] {
-            let _ = fs::remove_file(leftover);
-        }
-        dice = dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(seed);
-        flip(&files.database, (dice >> 20) % whole.len() as u64);
-        match place.try_open("one") {
-            Err(error) => {
-                refused += 1;
-                assert!(!error.text.is_empty());
-            }
-            Ok(opened) => {
-                let reader = opened.store.reader().unwrap();
-                assert_eq!(opened.rooms.len(), 2);
-                for room in &opened.rooms {
-                    let page = reader.page(room.key, Span::After(0), 1000).unwrap();
-                    assert_eq!(page.len(), 300);
-                    for message in page {
-                        assert_eq!(*message.text, format!("message {}", message.seq));
-                    }
-                }
-                opened.writer.close().unwrap();
-            }
-        }
-    }
-    assert!(refused > 10, "only {refused} of 30 were noticed");
-}
-
-fn flip(path: &std::path::Path, at: u64) {
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 0x55], at).unwrap();
 }

@@ -33,6 +33,7 @@ mod drain;
 mod durable;
 mod ending;
 mod events;
+mod hangups;
 mod hostile;
 mod limits;
 mod names;

@@ -3,9 +3,9 @@
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::watch;
 
-use crate::checker::{Event, Log, Position, Record, tally};
+use crate::checker::{Durability, Event, Log, Position, Record, tally};
 use crate::harness::{Config, Daemon, alone};
-use crate::load::{Clock, Full, Stall, TwoFields, Voice, counters};
+use crate::load::{Clock, Full, Stall, TwoFields, Voice, counters, rows_of_store};
 
 const ROOMS: [&str; 5] = ["lobby", "den", "hall", "attic", "cellar"];
 
@@ -60,6 +60,7 @@ const SMALL: Scale = Scale {
 
 fn config() -> Config {
     Config::roomy()
+        .set("history.durability", "process")
         .limit("socket_buffer", "8KiB")
         .limit("lag_bytes", "32KiB")
         .limit("recent_bytes", "8MiB")
@@ -241,6 +242,8 @@ async fn play(chat: &Daemon, scale: Scale) -> Played {
         record: Record {
             clients,
             witness,
+            durability: Durability::Process,
+            store: rows_of_store(chat.dir(), Durability::Process),
             counters: Some(counters(chat).await),
             ..Record::default()
         },
@@ -379,7 +382,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The late reader, who reads every room from its first number.
+    /// The late reader, who hears every room from its first number, and reads its pages.
     async fn witness(&self, actors: &[Actor]) -> Log {
         let mut witness = Full::arrive(self.chat.chat(), self.clock, "witness").await;
         for room in ROOMS {
@@ -396,6 +399,7 @@ impl Stage<'_> {
             };
             witness.join(room, Some(since)).await;
             witness.wait_position(room, head.seq).await;
+            assert!(witness.read_history(room, head.seq).await, "{room}");
         }
         witness.into_log()
     }

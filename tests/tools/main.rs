@@ -19,6 +19,7 @@ mod far;
 mod faults;
 mod intruder;
 mod metrics;
+mod midway;
 mod netcat;
 mod plain_user;
 mod prometheus;
@@ -96,7 +97,8 @@ const PLAYS: &[Play] = plays! {
     Alone far::who_is_cut_off_is_noticed_and_named needs ["unshare", "ip", "nc"];
     Alone container::is_what_the_dockerfile_says needs ["unshare", "ip", "setpriv"];
     Anywhere disk::an_ack_comes_after_what_it_promises needs ["strace", "curl", "sleep", "kill"];
-    Anywhere disk::each_write_may_fail_and_nobody_is_lied_to needs ["strace", "curl", "sleep"];
+    Anywhere disk::each_write_may_fail_and_nobody_is_lied_to needs ["strace", "curl", "sleep", "kill"];
+    Anywhere midway::of_a_migration_is_the_old_or_the_new_and_the_next_start_has_everything needs ["strace"];
     Alone disk::a_full_disk_loses_nothing_that_was_acknowledged needs ["unshare", "ip", "mount", "curl", "sleep"];
     Alone disk::after_another_boot_the_numbers_begin_a_new_life_unless_they_are_on_the_disk needs ["unshare", "ip", "mount"];
     Alone plain_user::needs_no_flag_and_no_file needs ["unshare", "ip", "setpriv"];

@@ -465,24 +465,22 @@ impl World {
         }
     }
 
-    /// The late reader reads by joining `since` 0, or page by page.
+    /// The late reader reads by joining `since` 0, or page by page, or both ways.
     fn witness(&mut self) -> Log {
         let late = self.people.len();
         self.people.push(Person::default());
-        let by_pages = self.dice.below(2) == 0;
+        let ways = self.dice.below(3);
+        let (by_pages, by_joining) = (ways != 0, ways != 1);
         for room in ROOMS {
-            if by_pages {
-                self.join_since(late, room, None);
-                let mut after = 0;
-                while self.page_after(late, room, Some(after)) {
-                    after += PAGE;
-                }
-                continue;
-            }
             let head = self.head(room);
-            self.join_since(late, room, Some(Position { seq: 0, ..head }));
+            let since = by_joining.then_some(Position { seq: 0, ..head });
+            self.join_since(late, room, since);
             while self.people[late].next[room] <= self.rooms[room].len() as u64 {
                 self.hear_late(late, room);
+            }
+            let mut after = 0;
+            while by_pages && self.page_after(late, room, Some(after)) {
+                after += PAGE;
             }
         }
         self.people.pop().unwrap().log

@@ -1,7 +1,7 @@
 //! What is in the rooms' logs: as history shows it at the end, and, for a numbering that did not
 //! live to the end, as those who heard it say.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::log::{Event, Log, Record, Row, id_of};
 use super::rules::{Findings, Rule};
@@ -29,6 +29,10 @@ struct Numbering {
     head: u64,
     by_seq: HashMap<u64, Line>,
     by_id: HashMap<String, u64>,
+    /// What the late reader found by joining from the first number, if it did.
+    replayed: Option<HashSet<u64>>,
+    /// What it found in pages, if it asked for any.
+    paged: Option<HashSet<u64>>,
 }
 
 /// One message.
@@ -92,14 +96,17 @@ impl Ledger {
 
     fn read_history(&mut self, log: &Log, findings: &mut Findings) {
         let mut epochs = Epochs::default();
+        let mut is_since = false;
         for entry in &log.entries {
             epochs.note(&entry.event);
             match &entry.event {
+                Event::Joining { since, .. } => is_since = since.is_some(),
                 Event::Joined { room, head, first } => {
                     let room = self.rooms.entry(room.clone()).or_default();
                     room.last.clone_from(&head.epoch);
                     let numbering = room.numbering(&head.epoch);
                     (numbering.first, numbering.head) = (*first, head.seq);
+                    numbering.replayed = is_since.then(HashSet::new);
                 }
                 Event::Heard {
                     room,
@@ -111,10 +118,16 @@ impl Ledger {
                     let epoch = epochs.of(room).unwrap_or_default();
                     let line = Line::new(username, text);
                     self.add(room, epoch, *seq, line, Rule::Witness, findings);
+                    self.numbering(room, epoch)
+                        .replayed
+                        .get_or_insert_default()
+                        .insert(*seq);
                 }
                 Event::Page {
                     room, epoch, lines, ..
                 } => {
+                    let paged = self.numbering(room, epoch).paged.get_or_insert_default();
+                    paged.extend(lines.iter().map(|line| line.seq));
                     for line in lines {
                         let seq = line.seq;
                         let line = Line::new(&line.username, &line.text);
@@ -141,22 +154,36 @@ impl Ledger {
             let Some(numbering) = room.numberings.get(&room.last) else {
                 continue;
             };
-            let kept = numbering.first.max(1)..=numbering.head;
-            for seq in kept.filter(|seq| !numbering.by_seq.contains_key(seq)) {
-                findings.add(
-                    Rule::Witness,
-                    format!("{name} {seq} of {} is not in the log", numbering.head),
-                );
+            let head = numbering.head;
+            let kept = numbering.first.max(1)..=head;
+            for seq in kept
+                .clone()
+                .filter(|seq| !numbering.by_seq.contains_key(seq))
+            {
+                let story = format!("{name} {seq} of {head} is not in the log");
+                findings.add(Rule::Witness, story);
+            }
+            // Whichever ways the late reader took, each has to lead to everything.
+            let ways = [("heard", &numbering.replayed), ("paged", &numbering.paged)];
+            for (way, found) in ways {
+                let Some(found) = found else { continue };
+                for seq in kept.clone().filter(|seq| !found.contains(seq)) {
+                    let story = format!("{name} {seq} of {head} cannot be {way}");
+                    findings.add(Rule::Witness, story);
+                }
             }
         }
     }
 
     /// The store's file holds what history shows, and nothing else in these numberings.
     fn compare(&mut self, rows: &[Row], findings: &mut Findings) {
-        let mut stored: HashMap<(&str, &str), HashMap<u64, &str>> = HashMap::new();
+        let mut stored: HashMap<(&str, &str), HashMap<u64, Line>> = HashMap::new();
         for row in rows {
             let seqs = stored.entry((&row.room, &row.epoch)).or_default();
-            seqs.insert(row.seq, id_of(&row.text));
+            let mut line = Line::new(&row.username, &row.text);
+            // Two-field clients give no id; whoever gives one gives the text's own.
+            line.id = row.cid.clone().unwrap_or(line.id);
+            seqs.insert(row.seq, line);
             if !self.is_last(&row.room, &row.epoch) {
                 let line = Line::new(&row.username, &row.text);
                 self.add_again(
@@ -178,10 +205,9 @@ impl Ledger {
                 continue;
             };
             for (seq, line) in &numbering.by_seq {
-                if rows.get(seq) != Some(&line.id.as_str()) {
+                if rows.get(seq) != Some(line) {
                     let story = format!(
-                        "{name} {seq} is {}, and {:?} in the file",
-                        line.id,
+                        "{name} {seq} is {line:?}, and {:?} in the file",
                         rows.get(seq)
                     );
                     findings.add(Rule::Witness, story);
@@ -275,6 +301,13 @@ impl Ledger {
                 format!("{name} {seq} is {} and also {id}", other.id),
             );
         }
+    }
+
+    fn numbering(&mut self, room: &str, epoch: &str) -> &mut Numbering {
+        self.rooms
+            .entry(room.to_owned())
+            .or_default()
+            .numbering(epoch)
     }
 
     fn find(&self, room: &str, epoch: &str) -> Option<&Numbering> {

@@ -94,6 +94,9 @@ pub(crate) struct Least {
     pub(crate) gaps: usize,
     /// Joins with `since`.
     pub(crate) resumes: usize,
+    /// Messages in the pages of history that the late reader read.
+    #[serde(default)]
+    pub(crate) paged: usize,
 }
 
 /// What one client did and heard, in its own order.

@@ -74,6 +74,7 @@ fn check_least(record: &Record, findings: &mut Findings) {
         heard,
         gaps,
         resumes,
+        paged,
     } = record.least;
     let demands = [
         ("faults", there_is.faults, faults),
@@ -82,6 +83,7 @@ fn check_least(record: &Record, findings: &mut Findings) {
         ("messages heard", there_is.heard, heard),
         ("gaps", there_is.gaps, gaps),
         ("resumes", there_is.resumes, resumes),
+        ("messages in pages of history", there_is.paged, paged),
     ];
     for (what, there_is, least) in demands {
         if there_is < least {

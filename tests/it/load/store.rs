@@ -7,8 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::checker::{Durability, Row};
 
-/// Every message in the file of a daemon that has ended; none where the daemon keeps no file. `folder`
-/// is the daemon's state directory.
+/// Every message in the file of a daemon that has ended, or to which nobody speaks any more; none where
+/// it keeps no file. `folder` is the daemon's state directory.
 pub(crate) fn rows_of_store(folder: &Path, durability: Durability) -> Option<Vec<Row>> {
     if !durability.outlives_the_daemon() {
         return None;

@@ -51,6 +51,23 @@ async fn people_come_and_go_and_are_thrown_out() {
     run(Plan::short("company", 6, Fault::Nothing)).await;
 }
 
+/// What is heard before it is kept may never have been said, once the daemon is killed: and only a kill
+/// can show it.
+#[cfg(feature = "test-faults")]
+#[tokio::test]
+async fn a_message_that_is_heard_before_the_commit_is_found() {
+    use crate::checker::{Rule, check};
+    let _alone = alone().await;
+    let plan = Plan {
+        durability: Durability::Process,
+        sabotage: Some("deliver_before_commit,commit_delay=5ms"),
+        ..Plan::short("heard-too-early", 3, Fault::Kill)
+    };
+    let broken = check(&play(&plan).await);
+    let is_it = |rule| [Rule::Disagreement, Rule::StaleHead].contains(&rule);
+    assert!(broken.iter().any(|found| is_it(found.rule)), "{broken:?}");
+}
+
 #[tokio::test]
 #[ignore = "as long as CHATD_SOAK_CYCLES says"]
 async fn soak() {
@@ -78,7 +95,8 @@ async fn run(plan: Plan) {
 }
 
 async fn play(plan: &Plan) -> Record {
-    let mut chat = Daemon::start(plan.config()).await;
+    let sabotage = plan.sabotage.map(|fault| ("CHATD_FAULT", fault));
+    let mut chat = Daemon::start_with(plan.config(), sabotage.as_slice()).await;
     let stage = Stage {
         home: Home::from(chat.chat()),
         clock: Clock::default(),
@@ -122,6 +140,12 @@ async fn play(plan: &Plan) -> Record {
             unanswered: kills.min(1),
             heard: plan.cycles * ACKS,
             resumes: plan.cycles,
+            // What was said before a restart is gone where nothing is kept.
+            paged: if plan.durability.outlives_the_daemon() || kills == 0 {
+                plan.cycles * ACKS
+            } else {
+                ROOMS.len()
+            },
             ..Least::default()
         },
     }
@@ -189,7 +213,8 @@ async fn curtain(actors: &mut [Actor]) {
     }
 }
 
-/// The late reader joins each room from its first number, and reads its history where there is one.
+/// The late reader joins each room from its first number, and reads its whole history page by page: two
+/// ways to the same messages.
 async fn witness(stage: &Stage, actors: &[Actor]) -> Log {
     let mut witness = Full::arrive(stage.home.clone(), &stage.clock, "witness").await;
     for room in ROOMS {

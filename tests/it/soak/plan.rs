@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) durability: Durability,
     /// The same seed, the same dice.
     pub(super) seed: u64,
+    /// Which promise the daemon breaks on purpose, in a build that can.
+    pub(super) sabotage: Option<&'static str>,
 }
 
 /// What happens to the daemon.
@@ -40,6 +42,7 @@ impl Plan {
             faults: vec![fault],
             durability: Durability::None,
             seed: 1,
+            sabotage: None,
         }
     }
 
@@ -56,6 +59,7 @@ impl Plan {
             faults: faults.split(',').map(Fault::of).collect(),
             durability: durability(&word("DURABILITY", "none")),
             seed: word("SEED", "1").parse().expect("a seed is a number"),
+            sabotage: None,
         }
     }
 

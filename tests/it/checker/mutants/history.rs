@@ -1,7 +1,7 @@
 //! Spoiling pages of history and the store's file.
 
-use super::super::log::{Event, Log, PageLine, Record};
-use super::place;
+use super::super::log::{Event, Log, PageLine, Record, Row};
+use super::{is_replayed, place};
 use crate::dice::Dice;
 
 fn page(
@@ -149,4 +149,34 @@ pub(super) fn swap_rows(record: &mut Record, dice: &mut Dice) -> bool {
     }
     (rows[at].seq, rows[at + 1].seq) = (seqs.1, seqs.0);
     true
+}
+
+/// The last page of the late reader is empty, and says that there is nothing more. Only where it heard
+/// the room too is everything else as it was.
+pub(super) fn short_history(record: &mut Record, _: &mut Dice) -> bool {
+    if !is_replayed(record) {
+        return false;
+    }
+    let mut pages = record.witness.entries.iter_mut().rev();
+    let last = pages.find_map(|entry| match &mut entry.event {
+        Event::Page { lines, .. } => Some(lines),
+        _ => None,
+    });
+    last.is_some_and(|lines| !std::mem::take(lines).is_empty())
+}
+
+pub(super) fn other_row_text(record: &mut Record, dice: &mut Dice) -> bool {
+    a_row(record, dice).map(|row| row.text.push('!')).is_some()
+}
+
+pub(super) fn other_row_author(record: &mut Record, dice: &mut Dice) -> bool {
+    a_row(record, dice)
+        .map(|row| row.username.push('x'))
+        .is_some()
+}
+
+fn a_row<'a>(record: &'a mut Record, dice: &mut Dice) -> Option<&'a mut Row> {
+    let rows = record.store.as_mut().filter(|rows| !rows.is_empty())?;
+    let at = dice.below(rows.len());
+    rows.get_mut(at)
 }

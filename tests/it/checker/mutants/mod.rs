@@ -156,6 +156,21 @@ const MUTANTS: &[(&str, Rule, Spoil)] = &[
         Rule::Disagreement,
         history::other_line,
     ),
+    (
+        "history ends too early for who reads its pages",
+        Rule::Witness,
+        history::short_history,
+    ),
+    (
+        "the file has another text",
+        Rule::Witness,
+        history::other_row_text,
+    ),
+    (
+        "the file has another author",
+        Rule::Witness,
+        history::other_row_author,
+    ),
     ("the file lost a message", Rule::Witness, history::lose_row),
     (
         "the file has one message more",
@@ -216,6 +231,7 @@ const MUTANTS: &[(&str, Rule, Spoil)] = &[
     ("a thread panics", Rule::Died, run::panic),
     ("no fault was had", Rule::Vacuous, run::no_fault),
     ("too few acks", Rule::Vacuous, run::few_acks),
+    ("no history was read", Rule::Vacuous, run::few_pages),
 ];
 
 proptest! {
@@ -294,6 +310,21 @@ fn logged(record: &Record) -> BTreeMap<String, (String, u64)> {
         }
     }
     logged
+}
+
+/// Whether the late reader heard the rooms from their first numbers.
+fn is_replayed(record: &Record) -> bool {
+    record
+        .witness
+        .entries
+        .iter()
+        .any(|entry| is_heard(&entry.event))
+}
+
+/// Whether the late reader read pages.
+fn is_paged(record: &Record) -> bool {
+    let is_page = |entry: &Entry| matches!(entry.event, Event::Page { .. });
+    record.witness.entries.iter().any(is_page)
 }
 
 /// One of all places (log, entry) where these clients have such an event, in a numbering that

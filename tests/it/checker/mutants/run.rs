@@ -62,3 +62,8 @@ pub(super) fn few_acks(record: &mut Record, _: &mut Dice) -> bool {
     record.least.acks = tally(record).acks + 1;
     true
 }
+
+pub(super) fn few_pages(record: &mut Record, _: &mut Dice) -> bool {
+    record.least.paged = tally(record).paged + 1;
+    true
+}

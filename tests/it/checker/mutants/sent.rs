@@ -1,7 +1,7 @@
 //! Spoiling what became of what was sent.
 
 use super::super::log::{Dialect, Entry, Event, Log, Position, Record, Row, id_of};
-use super::{heard_at, is_one_numbering, logged, place};
+use super::{heard_at, is_one_numbering, is_paged, logged, place};
 use crate::dice::Dice;
 
 pub(super) fn move_ack(record: &mut Record, dice: &mut Dice) -> bool {
@@ -17,7 +17,7 @@ pub(super) fn move_ack(record: &mut Record, dice: &mut Dice) -> bool {
 
 /// The room ends one number earlier for everybody, and yet somebody has its ack.
 pub(super) fn lose_head(record: &mut Record, _: &mut Dice) -> bool {
-    if !is_one_numbering(record) {
+    if !is_one_numbering(record) || is_paged(record) {
         return false;
     }
     let last = record
@@ -109,8 +109,7 @@ pub(super) fn refuse_one(record: &mut Record, dice: &mut Dice) -> bool {
 /// Everybody hears a message once more, under a new number at the end.
 pub(super) fn number_again(record: &mut Record, dice: &mut Dice) -> bool {
     let logged = logged(record);
-    let is_paged = |entry: &Entry| matches!(entry.event, Event::Page { .. });
-    if record.witness.entries.iter().any(is_paged) {
+    if is_paged(record) {
         return false;
     }
     let fits = |log: &Log, _: usize, event: &Event| {
