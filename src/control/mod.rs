@@ -58,7 +58,7 @@ pub use bans::{BanOrder, BanPage, BanQuery, BanReport, BanRow, UnbanOrder, Unban
 pub use books::BooksReport;
 pub use clients::{ClientPage, ClientQuery, ClientRow, Filter, SortKey};
 pub use closed::{ClosedQuery, ClosedRow};
-pub use doors::{Door, OpenDoors, Opened};
+pub use doors::{Door, HeldDoors, OpenDoors, Opened};
 pub use error::Refused;
 pub use events::{EventQuery, Events};
 pub use health::{Check, Health, Level};
@@ -71,7 +71,7 @@ pub use latency::{Bucket, Latency};
 pub use pause::PauseReport;
 pub use probes::{FailedProbe, ProbeResult, Watch};
 pub use refusals::{RefusalQuery, RefusalRow};
-pub use reload::{FaultRow, Rejected, ReloadReport};
+pub use reload::{FaultRow, PassedBy, Rejected, ReloadReport};
 pub use rooms::{RoomDetail, RoomPage, RoomQuery, RoomRow};
 pub use status::{Status, TOP, Version};
 pub use stop::Stopping;
@@ -147,7 +147,7 @@ struct Inner {
     held: Mutex<Vec<adjust::Held>>,
     reloads: reload::History,
     doors: Mutex<Vec<Door>>,
-    door_opener: OnceLock<OpenDoors>,
+    door_opener: OnceLock<(OpenDoors, HeldDoors)>,
     audit: audit::Audit,
     readers: Arc<Semaphore>,
     stopping: watch::Sender<Option<Stopping>>,

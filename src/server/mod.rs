@@ -151,7 +151,8 @@ async fn serve(start: Start) -> Result<(), Failure> {
         control.add_door(door, address);
     }
     let looking = keeper.clone();
-    control.set_door_opener(Box::new(move |config| keeper.open(config)));
+    let held = keeper.held();
+    control.set_door_opener(Box::new(move |config| keeper.open(config)), held);
     let mut places = addresses;
     places.extend(history.map(|address| Door {
         door: "history",
