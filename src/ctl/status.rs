@@ -143,7 +143,7 @@ fn history(history: &Value) -> String {
         return "in memory alone".to_owned();
     }
     let mut text = format!(
-        "{}, {} messages of {} rooms, {} of {}, log {}, {} wait; {}",
+        "{}, {} messages of {} rooms, {} of {}, log {}, {} wait; {}, {} free on its disk",
         word(of("durability")),
         of("messages"),
         of("rooms"),
@@ -155,7 +155,8 @@ fn history(history: &Value) -> String {
         },
         bytes(of("wal_bytes")),
         of("queued_messages"),
-        plain(of("path"))
+        plain(of("path")),
+        bytes(of("disk_free_bytes"))
     );
     if !of("trouble").is_null() {
         text.push_str(&format!(
