@@ -10,15 +10,17 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::readme::first_missing;
-use crate::stage::{Daemon, PATIENCE};
+use crate::stage::{Daemon, PATIENCE, succeeds};
 
 /// A command and what it has to show.
 struct Step {
@@ -80,6 +82,25 @@ pub(crate) fn the_handbook_finds_the_cause() {
     assert!(told.contains("full"), "the one too many reads why: {told}");
     drill("full", &narrow);
     drop(people);
+
+    let disk = SmallDisk::mount();
+    let kept = Daemon::with(&[
+        "--set",
+        &format!("history.path={}", disk.path("history.db")),
+        "--set",
+        "limits.message_rate=unlimited",
+    ]);
+    let mut frank = Person::named(&kept, "frank");
+    for n in 0..20 {
+        frank.says("lobby", &format!("tea number {n}"));
+    }
+    drill("history", &kept);
+
+    fs::write(disk.path("core.4711"), vec![1; 4 << 20]).unwrap();
+    frank.talks_until_nothing_can_be_kept();
+    let insistence = Insistence::of(frank);
+    drill("disk", &kept);
+    drop((insistence, kept, disk));
 
     assert!(blocks.is_empty(), "nobody plays {:?}", blocks.keys());
 }
@@ -178,19 +199,40 @@ impl Person {
     }
 
     fn hears(&mut self, kind: &str) {
+        self.hears_one_of(&[kind]);
+    }
+
+    /// Waits for an object of one of these types.
+    fn hears_one_of(&mut self, kinds: &[&str]) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
             assert_ne!(
                 self.read.read_line(&mut line).unwrap(),
                 0,
-                "the end, no {kind}"
+                "the end, none of {kinds:?}"
             );
             let object: Value = serde_json::from_str(&line).unwrap();
-            if object["type"] == kind {
-                return;
+            if kinds.iter().any(|kind| object["type"] == *kind) {
+                return object;
             }
         }
+    }
+
+    /// Until the disk is full.
+    fn talks_until_nothing_can_be_kept(&mut self) {
+        let kept = (0..4000).all(|_| self.is_kept());
+        assert!(!kept, "the disk is still not full");
+    }
+
+    /// Says much, and hears whether that is kept.
+    fn is_kept(&mut self) -> bool {
+        let message = json!({"type": "message", "room": "lobby", "message": "x".repeat(3000)});
+        self.line(&message.to_string());
+        let answer = self.hears_one_of(&["ack", "error"]);
+        let is_kept = answer["type"] == "ack";
+        assert!(is_kept || answer["code"] == "store_unavailable", "{answer}");
+        is_kept
     }
 
     fn talks_until_somebody_is_behind(&mut self, daemon: &Daemon) {
@@ -203,6 +245,58 @@ impl Person {
                 self.says("den", &text);
             }
         }
+    }
+}
+
+/// Somebody who says it again until it is kept, or this is dropped.
+struct Insistence {
+    enough: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Insistence {
+    fn of(mut person: Person) -> Self {
+        let enough = Arc::<AtomicBool>::default();
+        let ends = enough.clone();
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) && !person.is_kept() {
+                thread::park_timeout(Duration::from_millis(20));
+            }
+        });
+        let thread = Some(thread);
+        Self { enough, thread }
+    }
+}
+
+impl Drop for Insistence {
+    fn drop(&mut self) {
+        self.enough.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking());
+        }
+    }
+}
+
+/// A disk of 8 MiB of its own, for as long as this lives.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=8m", "none"];
+        succeeds(Command::new("mount").args(mount).arg(folder.path()));
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        succeeds(Command::new("umount").arg("-l").arg(self.0.path()));
     }
 }
 
