@@ -60,6 +60,8 @@ pub struct ClientQuery {
     pub descending: bool,
     /// Rows at most.
     pub limit: Option<usize>,
+    /// Not the first so many of those behind the cursor.
+    pub skip: usize,
     /// Where the page before ended: its `next`.
     pub cursor: Option<Cursor>,
 }
@@ -175,6 +177,7 @@ impl Control {
             next: None,
         };
         let mut bytes = 0;
+        let passed = passed.saturating_add(query.skip).min(keyed.len());
         for (place, card) in keyed.drain(passed..) {
             if page.clients.len() >= query.limit.unwrap_or(PAGE).max(1) || bytes > PAGE_BYTES {
                 return page;

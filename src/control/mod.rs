@@ -72,7 +72,7 @@ pub use pause::PauseReport;
 pub use probes::{FailedProbe, ProbeResult, Watch};
 pub use refusals::{RefusalQuery, RefusalRow};
 pub use reload::{FaultRow, PassedBy, Rejected, ReloadReport};
-pub use rooms::{RoomDetail, RoomPage, RoomQuery, RoomRow};
+pub use rooms::{RoomCursor, RoomDetail, RoomPage, RoomQuery, RoomRow, RoomSort};
 pub use status::{Status, TOP, Version};
 pub use stop::Stopping;
 pub use store::HistoryReport;

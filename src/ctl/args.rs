@@ -308,6 +308,15 @@ pub(super) enum RoomSort {
     RecentBytes,
 }
 
+impl RoomSort {
+    /// The column's name on the wire.
+    pub(super) fn as_str(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct Top {
     #[command(flatten)]
