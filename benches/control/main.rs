@@ -1,11 +1,12 @@
 //! How soon the control plane answers, and what that costs the chat.
 //!
 //! It serves one promise: `chatctl status` answers while every worker is saturated, and with a thousand
-//! stalled operators chat is not slower. A real daemon with two workers has 1,000 listeners in a room
-//! and as many speakers as it takes to keep both busy; beside it one operator asks for the status
-//! twenty times a second, on a connection of its own each time.
+//! stalled operators, or a thousand readers of events who have stalled, chat is not slower. A real
+//! daemon with two workers has 1,000 listeners in a room, as many speakers as it takes to keep both
+//! busy, and somebody who makes a thousand mistakes a second, so that there are events to tell; beside
+//! it one operator asks for the status twenty times a second, on a connection of its own each time.
 //!
-//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the three parts takes.
+//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the four parts takes.
 //! CHATD_BIN_DIR names a folder with another chatd.
 
 #![allow(
@@ -35,6 +36,12 @@ const STALLED: usize = 1_000;
 /// Messages that a speaker has unanswered.
 const WINDOW: usize = 100;
 const EVERY: Duration = Duration::from_millis(50);
+/// Mistakes at once, and how often.
+const MISTAKES: (usize, Duration) = (20, Duration::from_millis(20));
+/// Events that a reader has not been told of when it has stalled for good.
+const MISSED: f64 = 50.0;
+/// How long readers of events may take until then.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -55,11 +62,15 @@ fn main() {
     let stalled = stall(&daemon.admin);
     part("and 1,000 operators have stalled", &daemon, time, true);
     drop(stalled);
+    let readers = stall_readers_of_events(&daemon);
+    let name = "and 1,000 readers of events have stalled";
+    part(name, &daemon, time, true);
+    drop(readers);
     crowd.leave();
 }
 
 fn part(name: &str, daemon: &Daemon, time: Duration, asks: bool) {
-    let before = daemon.numbers();
+    let before = daemon.busy();
     let begun = Instant::now();
     let mut answers = Vec::new();
     while begun.elapsed() < time {
@@ -71,7 +82,7 @@ fn part(name: &str, daemon: &Daemon, time: Duration, asks: bool) {
         thread::sleep(EVERY);
     }
     let took = begun.elapsed().as_secs_f64();
-    let after = daemon.numbers();
+    let after = daemon.busy();
     let rate = (after.0 - before.0) / took;
     let busy = (after.1 - before.1) / took / 2.0;
     answers.sort_unstable();
@@ -104,6 +115,34 @@ fn stall(admin: &Path) -> Vec<UnixStream> {
     (0..STALLED).map(one).collect()
 }
 
+/// Operators who want to be told of everything that happens, and stop reading after the first line.
+fn stall_readers_of_events(daemon: &Daemon) -> Vec<UnixStream> {
+    let question = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\"}\n";
+    let one = |_| {
+        let mut operator = UnixStream::connect(&daemon.admin).unwrap();
+        operator.write_all(question.as_bytes()).unwrap();
+        let mut lines = BufReader::with_capacity(64, operator.try_clone().unwrap()).lines();
+        let answer = lines.next().unwrap().unwrap();
+        assert!(answer.contains("\"streaming\":true"), "{answer}");
+        operator
+    };
+    let before = daemon.events().1;
+    let readers: Vec<_> = (0..STALLED).map(one).collect();
+    let begun = Instant::now();
+    loop {
+        let (listening, lost) = daemon.events();
+        assert_eq!(listening, STALLED as f64, "readers of events");
+        if lost - before > STALLED as f64 * MISSED {
+            return readers;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "they are told of everything: {lost}"
+        );
+        thread::sleep(EVERY);
+    }
+}
+
 struct Daemon {
     child: Child,
     chat: SocketAddr,
@@ -129,6 +168,7 @@ impl Daemon {
             "limits.clients_per_address=unlimited",
             "limits.connect_rate=unlimited",
             "limits.message_rate=unlimited",
+            "limits.request_rate=unlimited",
         ] {
             command.args(["--set", key]);
         }
@@ -165,22 +205,33 @@ impl Daemon {
     }
 
     /// Deliveries and seconds of busy workers, so far.
-    fn numbers(&self) -> (f64, f64) {
+    fn busy(&self) -> (f64, f64) {
+        let [live, replayed, busy] = self.numbers([
+            "chatd_deliveries_total",
+            "chatd_replayed_total",
+            "chatd_runtime_busy_seconds_total",
+        ]);
+        (live + replayed, busy)
+    }
+
+    /// Readers of events now, and events that some of them have not been told, so far.
+    fn events(&self) -> (f64, f64) {
+        let [listening, lost] = self.numbers(["chatd_event_listeners", "chatd_events_lost_total"]);
+        (listening, lost)
+    }
+
+    fn numbers<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
         stream
             .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let number = |name: &str| -> f64 {
+        names.map(|name| {
             let mut lines = text.lines();
             let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             found.unwrap().parse().unwrap()
-        };
-        (
-            number("chatd_deliveries_total") + number("chatd_replayed_total"),
-            number("chatd_runtime_busy_seconds_total"),
-        )
+        })
     }
 }
 
@@ -204,6 +255,9 @@ impl Crowd {
             .map(|n| arrive(chat, &format!("l{n}")))
             .collect();
         let mut threads = vec![drain(listeners, enough.clone())];
+        let clumsy = arrive(chat, "clumsy");
+        let ends = enough.clone();
+        threads.push(thread::spawn(move || err(clumsy, &ends)));
         for n in 0..SPEAKERS {
             let speaker = arrive(chat, &format!("s{n}"));
             let enough = enough.clone();
@@ -243,6 +297,19 @@ fn drain(listeners: Vec<TcpStream>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
             }
         }
     })
+}
+
+/// Makes mistakes, never two in a row, and does not care what is said about them.
+fn err(mut clumsy: TcpStream, enough: &AtomicBool) {
+    let mut ear = clumsy.try_clone().unwrap();
+    thread::spawn(move || std::io::copy(&mut ear, &mut std::io::sink()));
+    let (at_once, pause) = MISTAKES;
+    let lines = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(at_once);
+    while !enough.load(Ordering::Relaxed) {
+        clumsy.write_all(lines.as_bytes()).unwrap();
+        thread::sleep(pause);
+    }
+    clumsy.shutdown(std::net::Shutdown::Both).unwrap();
 }
 
 /// Says something whenever fewer than [`WINDOW`] messages are unanswered.
