@@ -147,6 +147,8 @@ pub struct ClientRow {
     pub gap_msgs: u64,
     /// Why numbers were missing last; empty if they never were.
     pub gap_reason: &'static str,
+    /// Times that it was not read for a while because it was over `limits.message_rate`.
+    pub paced: u64,
 }
 
 impl Control {
@@ -294,6 +296,7 @@ impl ClientRow {
             client: visible(&short).into_owned(),
             gap_msgs: card.gap_msgs.get(),
             gap_reason: card.last_gap().map_or("", GapReason::as_str),
+            paced: card.paced.get(),
         }
     }
 

@@ -73,7 +73,7 @@ pub use probes::{FailedProbe, ProbeResult, Watch};
 pub use refusals::{RefusalQuery, RefusalRow};
 pub use reload::{FaultRow, PassedBy, Rejected, ReloadReport};
 pub use rooms::{RoomCursor, RoomDetail, RoomPage, RoomQuery, RoomRow, RoomSort};
-pub use status::{Status, TOP, Version};
+pub use status::{Busy, Status, TOP, Version};
 pub use stop::Stopping;
 pub use store::HistoryReport;
 pub use tally::{Access, Present, RequestResult, Tally};
@@ -148,6 +148,7 @@ struct Inner {
     reloads: reload::History,
     doors: Mutex<Vec<Door>>,
     door_opener: OnceLock<(OpenDoors, HeldDoors)>,
+    busy: OnceLock<Busy>,
     audit: audit::Audit,
     readers: Arc<Semaphore>,
     stopping: watch::Sender<Option<Stopping>>,
@@ -184,6 +185,7 @@ impl Control {
             reloads: reload::History::new(now_ms),
             doors: Mutex::default(),
             door_opener: OnceLock::new(),
+            busy: OnceLock::new(),
             audit: audit::Audit::default(),
             readers: Arc::new(Semaphore::new(parts.readers)),
             stopping: watch::Sender::new(None),

@@ -34,6 +34,7 @@ pub enum RoomSort {
     #[default]
     Room,
     Members,
+    MsgsPerSecond,
     Head,
     RecentBytes,
 }
@@ -44,6 +45,7 @@ impl RoomSort {
         match self {
             Self::Room => 0,
             Self::Members => report.members as u64,
+            Self::MsgsPerSecond => report.milli_msgs_per_second,
             Self::Head => report.head,
             Self::RecentBytes => report.recent_bytes as u64,
         }
@@ -107,6 +109,8 @@ pub struct RoomRow {
     pub members: usize,
     /// Sessions that hear it, listeners without a name included.
     pub hearers: usize,
+    /// Messages said in it each second, over some ten of them.
+    pub msgs_per_second: f64,
     /// The life of its numbering.
     pub epoch: String,
     /// The last committed number.
@@ -171,6 +175,7 @@ impl RoomRow {
             room: report.room.to_string(),
             members: report.members,
             hearers: report.hearers,
+            msgs_per_second: report.milli_msgs_per_second as f64 / 1000.0,
             epoch: report.epoch.to_string(),
             head: report.head,
             recent_messages: report.recent_messages,

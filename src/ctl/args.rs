@@ -304,6 +304,7 @@ pub(super) struct ListRooms {
 pub(super) enum RoomSort {
     Room,
     Members,
+    MsgsPerSecond,
     Head,
     RecentBytes,
 }

@@ -6,7 +6,7 @@ use super::args::{Audit, Errors, ListClients, ListClosed, ListRooms, Part};
 use super::page;
 use super::render::Column;
 use super::run::{Desk, filter, one};
-use super::show::{bytes, moment, time, word};
+use super::show::{bytes, moment, number, time, word};
 use super::trouble::Trouble;
 
 const CLIENTS: &[Column] = &[
@@ -28,6 +28,7 @@ const CLIENTS: &[Column] = &[
     Column::new("client", "CLIENT", word),
     Column::raw("gap_msgs"),
     Column::raw("gap_reason"),
+    Column::raw("paced"),
 ];
 
 const CLOSED: &[Column] = &[
@@ -54,6 +55,7 @@ const ROOMS: &[Column] = &[
     Column::new("room", "ROOM", word),
     Column::new("members", "MEMBERS", word),
     Column::new("hearers", "HEARERS", word),
+    Column::new("msgs_per_second", "MSGS/S", number),
     Column::raw("epoch"),
     Column::new("head", "HEAD", word),
     Column::new("recent_messages", "RECENT", word),

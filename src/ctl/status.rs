@@ -88,6 +88,8 @@ pub(super) fn print(out: &mut dyn Write, status: &Value) -> io::Result<()> {
                 time(of("lag_seconds_max"))
             ),
         ),
+        ("workers", workers(status)),
+        ("memory", memory(status)),
         (
             "buffers",
             format!(
@@ -126,6 +128,36 @@ fn doors(doors: &Value) -> String {
     let one = |door: &Value| format!("{} {}", plain(&door["door"]), plain(&door["address"]));
     let doors: Vec<_> = doors.as_array().into_iter().flatten().map(one).collect();
     doors.join(", ")
+}
+
+/// How much of their time since the start they were busy, and how late they come.
+fn workers(status: &Value) -> String {
+    let number = |name: &str| status[name].as_f64().unwrap_or(0.0);
+    let time = number("workers") * number("uptime_seconds");
+    let busy = number("workers_busy_seconds") / time.max(f64::MIN_POSITIVE);
+    format!(
+        "{}, busy for {:.0} % of their time, late by p99 {}",
+        status["workers"],
+        busy.min(1.0) * 100.0,
+        within(&status["scheduler_lag_p99_seconds"])
+    )
+}
+
+/// Where it is, in parts that are counted; the rest is what programs need to run.
+fn memory(status: &Value) -> String {
+    let of = |name: &str| bytes(&status[name]);
+    format!(
+        "{} resident: {} said in rooms, {} kept for those behind, {} of replies; {} at worst, {}",
+        of("resident_bytes"),
+        of("recent_bytes"),
+        of("buffer_bytes"),
+        of("outbox_bytes"),
+        of("memory_worst_case_bytes"),
+        match &status["memory_limit_bytes"] {
+            Value::Null => "no limit".to_owned(),
+            limit => format!("{} allowed", bytes(limit)),
+        }
+    )
 }
 
 /// A quantile is known by the bound of its bucket.

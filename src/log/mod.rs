@@ -28,6 +28,7 @@ mod queued;
 mod readers;
 mod room;
 mod shelf;
+mod tempo;
 mod turn;
 
 pub use archive::Archive;

@@ -127,6 +127,10 @@ fn title(app: &App) -> Line<'static> {
         .nth(1)
         .unwrap_or_default()
         .to_owned();
+    let busy = match &app.pulse["workers_busy_percent"] {
+        Value::Null => String::new(),
+        percent => format!("  busy {}%", number(percent)),
+    };
     let frozen = if app.is_frozen { "  FROZEN" } else { "" };
     Line::from(vec![
         Span::styled(
@@ -135,7 +139,7 @@ fn title(app: &App) -> Line<'static> {
         ),
         Span::styled(glyph.to_owned(), app.coloured(bold, colour)),
         Span::from(format!(
-            "  up {}  {clock}Z{frozen}",
+            "  up {}{busy}  {clock}Z{frozen}",
             time(&status["uptime_seconds"])
         )),
     ])
