@@ -3,10 +3,10 @@
 //! It serves one promise: `chatctl status` answers while every worker is saturated, and with a thousand
 //! stalled operators, or a thousand readers of events who have stalled, chat is not slower. A real
 //! daemon with two workers has 1,000 listeners in a room, as many speakers as it takes to keep both
-//! busy, and somebody who makes a thousand mistakes a second, so that there are events to tell; beside
-//! it one operator asks for the status twenty times a second, on a connection of its own each time.
+//! busy, and some who make a thousand mistakes a second, so that there are events to tell; beside it one
+//! operator asks for the status twenty times a second, on a connection of its own each time.
 //!
-//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the four parts takes.
+//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the five parts takes.
 //! CHATD_BIN_DIR names a folder with another chatd.
 
 #![allow(
@@ -36,8 +36,10 @@ const STALLED: usize = 1_000;
 /// Messages that a speaker has unanswered.
 const WINDOW: usize = 100;
 const EVERY: Duration = Duration::from_millis(50);
-/// Mistakes at once, and how often.
-const MISTAKES: (usize, Duration) = (20, Duration::from_millis(20));
+/// Who makes mistakes.
+const CLUMSY: usize = 8;
+/// Of one of them, at once, and how often.
+const MISTAKES: (usize, Duration) = (3, Duration::from_millis(24));
 /// Events that a reader has not been told of when it has stalled for good.
 const MISSED: f64 = 50.0;
 /// How long readers of events may take until then.
@@ -62,10 +64,12 @@ fn main() {
     let stalled = stall(&daemon.admin);
     part("and 1,000 operators have stalled", &daemon, time, true);
     drop(stalled);
-    let readers = stall_readers_of_events(&daemon);
+    let readers = stall_readers_of_events(&daemon, &crowd);
     let name = "and 1,000 readers of events have stalled";
     part(name, &daemon, time, true);
     drop(readers);
+    // What differs from the second line is the machine's own.
+    part("and nobody has stalled any more", &daemon, time, true);
     crowd.leave();
 }
 
@@ -116,7 +120,7 @@ fn stall(admin: &Path) -> Vec<UnixStream> {
 }
 
 /// Operators who want to be told of everything that happens, and stop reading after the first line.
-fn stall_readers_of_events(daemon: &Daemon) -> Vec<UnixStream> {
+fn stall_readers_of_events(daemon: &Daemon, crowd: &Crowd) -> Vec<UnixStream> {
     let question = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\"}\n";
     let one = |_| {
         let mut operator = UnixStream::connect(&daemon.admin).unwrap();
@@ -128,11 +132,13 @@ fn stall_readers_of_events(daemon: &Daemon) -> Vec<UnixStream> {
     };
     let before = daemon.events().1;
     let readers: Vec<_> = (0..STALLED).map(one).collect();
+    crowd.hurry.store(true, Ordering::Relaxed);
     let begun = Instant::now();
     loop {
         let (listening, lost) = daemon.events();
         assert_eq!(listening, STALLED as f64, "readers of events");
         if lost - before > STALLED as f64 * MISSED {
+            crowd.hurry.store(false, Ordering::Relaxed);
             return readers;
         }
         assert!(
@@ -245,6 +251,8 @@ impl Drop for Daemon {
 /// A room in which nobody is ever silent.
 struct Crowd {
     enough: Arc<AtomicBool>,
+    /// Whether mistakes are made as fast as it goes.
+    hurry: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -252,18 +260,25 @@ impl Crowd {
     fn of(chat: SocketAddr) -> Self {
         let enough = Arc::<AtomicBool>::default();
         let listeners: Vec<_> = (0..LISTENERS)
-            .map(|n| arrive(chat, &format!("l{n}")))
+            .map(|n| arrive(chat, &format!("l{n}"), true))
             .collect();
         let mut threads = vec![drain(listeners, enough.clone())];
-        let clumsy = arrive(chat, "clumsy");
-        let ends = enough.clone();
-        threads.push(thread::spawn(move || err(clumsy, &ends)));
+        let hurry = Arc::<AtomicBool>::default();
+        for n in 0..CLUMSY {
+            let clumsy = arrive(chat, &format!("c{n}"), false);
+            let (enough, hurry) = (enough.clone(), hurry.clone());
+            threads.push(thread::spawn(move || err(clumsy, &enough, &hurry)));
+        }
         for n in 0..SPEAKERS {
-            let speaker = arrive(chat, &format!("s{n}"));
+            let speaker = arrive(chat, &format!("s{n}"), true);
             let enough = enough.clone();
             threads.push(thread::spawn(move || talk(speaker, &enough)));
         }
-        Self { enough, threads }
+        Self {
+            enough,
+            hurry,
+            threads,
+        }
     }
 
     fn leave(self) {
@@ -274,9 +289,9 @@ impl Crowd {
     }
 }
 
-fn arrive(chat: SocketAddr, name: &str) -> TcpStream {
+fn arrive(chat: SocketAddr, name: &str, joins: bool) -> TcpStream {
     let mut stream = TcpStream::connect(chat).unwrap();
-    let hello = json!({"type": "hello", "version": 1, "username": name, "join": true, "caps": []});
+    let hello = json!({"type": "hello", "version": 1, "username": name, "join": joins, "caps": []});
     stream.write_all(format!("{hello}\n").as_bytes()).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let welcome: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -300,14 +315,17 @@ fn drain(listeners: Vec<TcpStream>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
 }
 
 /// Makes mistakes, never two in a row, and does not care what is said about them.
-fn err(mut clumsy: TcpStream, enough: &AtomicBool) {
+fn err(mut clumsy: TcpStream, enough: &AtomicBool, hurry: &AtomicBool) {
     let mut ear = clumsy.try_clone().unwrap();
     thread::spawn(move || std::io::copy(&mut ear, &mut std::io::sink()));
     let (at_once, pause) = MISTAKES;
+    // A ping between two of them: too many in a row would end the session.
     let lines = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(at_once);
     while !enough.load(Ordering::Relaxed) {
         clumsy.write_all(lines.as_bytes()).unwrap();
-        thread::sleep(pause);
+        if !hurry.load(Ordering::Relaxed) {
+            thread::sleep(pause);
+        }
     }
     clumsy.shutdown(std::net::Shutdown::Both).unwrap();
 }

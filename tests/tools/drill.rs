@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::readme::first_missing;
-use crate::stage::{Daemon, PATIENCE, succeeds};
+use crate::stage::{Daemon, PATIENCE, own, succeeds};
 
 /// A command and what it has to show.
 struct Step {
@@ -105,10 +105,46 @@ pub(crate) fn the_handbook_finds_the_cause() {
     assert!(blocks.is_empty(), "nobody plays {:?}", blocks.keys());
 }
 
+/// Every command of the handbook's table of questions answers, on a daemon with somebody on it.
+pub(crate) fn each_question_has_a_command_that_answers() {
+    let text = handbook();
+    let table = text.split("\n## Questions\n").nth(1).unwrap();
+    let is_row = |line: &&str| line.starts_with('|');
+    let lines = table.lines().skip_while(|line| !is_row(line));
+    // Not the heading and the line under it.
+    let rows: Vec<&str> = lines.take_while(is_row).skip(2).collect();
+    assert!(rows.len() >= 24, "{} questions", rows.len());
+    let daemon = Daemon::start();
+    let mut alice = Person::named(&daemon, "alice");
+    alice.says("lobby", "hi");
+    let ends_it = |command: &&str| command.starts_with("chatctl drain");
+    let (mut commands, mut last) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let own = |code: &&str| code.starts_with("chatctl ") || code.starts_with("chatd ");
+        let (ends, goes_on): (Vec<_>, Vec<_>) = row.split('`').filter(own).partition(ends_it);
+        assert!(ends.len() + goes_on.len() > 0, "no command: {row}");
+        commands.extend(goes_on);
+        last.extend(ends);
+    }
+    for command in commands.into_iter().chain(last) {
+        println!("$ {command}");
+        let (program, arguments) = command.split_once(' ').unwrap();
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        match program {
+            "chatctl" => drop(daemon.chatctl(&arguments)),
+            _ => drop(succeeds(Command::new(own(program)).args(arguments))),
+        }
+    }
+}
+
+fn handbook() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    fs::read_to_string(path).unwrap()
+}
+
 /// The handbook's blocks, by name.
 fn blocks() -> BTreeMap<String, Vec<Step>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = handbook();
     let mut blocks = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

@@ -98,6 +98,7 @@ const PLAYS: &[Play] = plays! {
     Anywhere disk::each_write_may_fail_and_nobody_is_lied_to needs ["strace", "curl", "sleep"];
     Alone disk::a_full_disk_loses_nothing_that_was_acknowledged needs ["unshare", "ip", "mount", "curl", "sleep"];
     Alone disk::after_another_boot_the_numbers_begin_a_new_life_unless_they_are_on_the_disk needs ["unshare", "ip", "mount"];
+    Anywhere drill::each_question_has_a_command_that_answers needs [];
     Alone drill::the_handbook_finds_the_cause needs ["unshare", "ip", "mount", "curl", "script"];
     Alone plain_user::needs_no_flag_and_no_file needs ["unshare", "ip", "setpriv"];
     Alone readme::does_what_it_says needs ["unshare", "ip", "nc", "curl", "script"];
