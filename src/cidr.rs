@@ -57,6 +57,11 @@ impl Cidr {
         }
     }
 
+    /// The range, made so wide that at most so many bits count.
+    pub fn widened_to(self, most: u8) -> Self {
+        Self::new(self.address, self.bits.min(most))
+    }
+
     /// How many bits count.
     pub fn bits(self) -> u8 {
         self.bits

@@ -1,11 +1,12 @@
 //! How soon the control plane answers, and what that costs the chat.
 //!
 //! It serves one promise: `chatctl status` answers while every worker is saturated, and with a thousand
-//! stalled operators chat is not slower. A real daemon with two workers has 1,000 listeners in a room
-//! and as many speakers as it takes to keep both busy; beside it one operator asks for the status
-//! twenty times a second, on a connection of its own each time.
+//! stalled operators, or a thousand readers of events who have stalled, chat is not slower. A real
+//! daemon with two workers has 1,000 listeners in a room, as many speakers as it takes to keep both
+//! busy, and some who make a thousand mistakes a second, so that there are events to tell; beside it one
+//! operator asks for the status twenty times a second, on a connection of its own each time.
 //!
-//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the three parts takes.
+//! `cargo bench --bench control`; `-- --seconds 5` says how long each of the five parts takes.
 //! CHATD_BIN_DIR names a folder with another chatd.
 
 #![allow(
@@ -35,6 +36,14 @@ const STALLED: usize = 1_000;
 /// Messages that a speaker has unanswered.
 const WINDOW: usize = 100;
 const EVERY: Duration = Duration::from_millis(50);
+/// Who makes mistakes.
+const CLUMSY: usize = 8;
+/// Of one of them, at once, and how often.
+const MISTAKES: (usize, Duration) = (3, Duration::from_millis(24));
+/// Events that a reader has not been told of when it has stalled for good.
+const MISSED: f64 = 50.0;
+/// How long readers of events may take until then.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -55,11 +64,17 @@ fn main() {
     let stalled = stall(&daemon.admin);
     part("and 1,000 operators have stalled", &daemon, time, true);
     drop(stalled);
+    let readers = stall_readers_of_events(&daemon, &crowd);
+    let name = "and 1,000 readers of events have stalled";
+    part(name, &daemon, time, true);
+    drop(readers);
+    // What differs from the second line is the machine's own.
+    part("and nobody has stalled any more", &daemon, time, true);
     crowd.leave();
 }
 
 fn part(name: &str, daemon: &Daemon, time: Duration, asks: bool) {
-    let before = daemon.numbers();
+    let before = daemon.busy();
     let begun = Instant::now();
     let mut answers = Vec::new();
     while begun.elapsed() < time {
@@ -71,7 +86,7 @@ fn part(name: &str, daemon: &Daemon, time: Duration, asks: bool) {
         thread::sleep(EVERY);
     }
     let took = begun.elapsed().as_secs_f64();
-    let after = daemon.numbers();
+    let after = daemon.busy();
     let rate = (after.0 - before.0) / took;
     let busy = (after.1 - before.1) / took / 2.0;
     answers.sort_unstable();
@@ -104,6 +119,36 @@ fn stall(admin: &Path) -> Vec<UnixStream> {
     (0..STALLED).map(one).collect()
 }
 
+/// Operators who want to be told of everything that happens, and stop reading after the first line.
+fn stall_readers_of_events(daemon: &Daemon, crowd: &Crowd) -> Vec<UnixStream> {
+    let question = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\"}\n";
+    let one = |_| {
+        let mut operator = UnixStream::connect(&daemon.admin).unwrap();
+        operator.write_all(question.as_bytes()).unwrap();
+        let mut lines = BufReader::with_capacity(64, operator.try_clone().unwrap()).lines();
+        let answer = lines.next().unwrap().unwrap();
+        assert!(answer.contains("\"streaming\":true"), "{answer}");
+        operator
+    };
+    let before = daemon.events().1;
+    let readers: Vec<_> = (0..STALLED).map(one).collect();
+    crowd.hurry.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    loop {
+        let (listening, lost) = daemon.events();
+        assert_eq!(listening, STALLED as f64, "readers of events");
+        if lost - before > STALLED as f64 * MISSED {
+            crowd.hurry.store(false, Ordering::Relaxed);
+            return readers;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "they are told of everything: {lost}"
+        );
+        thread::sleep(EVERY);
+    }
+}
+
 struct Daemon {
     child: Child,
     chat: SocketAddr,
@@ -129,6 +174,7 @@ impl Daemon {
             "limits.clients_per_address=unlimited",
             "limits.connect_rate=unlimited",
             "limits.message_rate=unlimited",
+            "limits.request_rate=unlimited",
         ] {
             command.args(["--set", key]);
         }
@@ -165,22 +211,33 @@ impl Daemon {
     }
 
     /// Deliveries and seconds of busy workers, so far.
-    fn numbers(&self) -> (f64, f64) {
+    fn busy(&self) -> (f64, f64) {
+        let [live, replayed, busy] = self.numbers([
+            "chatd_deliveries_total",
+            "chatd_replayed_total",
+            "chatd_runtime_busy_seconds_total",
+        ]);
+        (live + replayed, busy)
+    }
+
+    /// Readers of events now, and events that some of them have not been told, so far.
+    fn events(&self) -> (f64, f64) {
+        let [listening, lost] = self.numbers(["chatd_event_listeners", "chatd_events_lost_total"]);
+        (listening, lost)
+    }
+
+    fn numbers<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
         stream
             .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let number = |name: &str| -> f64 {
+        names.map(|name| {
             let mut lines = text.lines();
             let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             found.unwrap().parse().unwrap()
-        };
-        (
-            number("chatd_deliveries_total") + number("chatd_replayed_total"),
-            number("chatd_runtime_busy_seconds_total"),
-        )
+        })
     }
 }
 
@@ -194,6 +251,8 @@ impl Drop for Daemon {
 /// A room in which nobody is ever silent.
 struct Crowd {
     enough: Arc<AtomicBool>,
+    /// Whether mistakes are made as fast as it goes.
+    hurry: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -201,15 +260,25 @@ impl Crowd {
     fn of(chat: SocketAddr) -> Self {
         let enough = Arc::<AtomicBool>::default();
         let listeners: Vec<_> = (0..LISTENERS)
-            .map(|n| arrive(chat, &format!("l{n}")))
+            .map(|n| arrive(chat, &format!("l{n}"), true))
             .collect();
         let mut threads = vec![drain(listeners, enough.clone())];
+        let hurry = Arc::<AtomicBool>::default();
+        for n in 0..CLUMSY {
+            let clumsy = arrive(chat, &format!("c{n}"), false);
+            let (enough, hurry) = (enough.clone(), hurry.clone());
+            threads.push(thread::spawn(move || err(clumsy, &enough, &hurry)));
+        }
         for n in 0..SPEAKERS {
-            let speaker = arrive(chat, &format!("s{n}"));
+            let speaker = arrive(chat, &format!("s{n}"), true);
             let enough = enough.clone();
             threads.push(thread::spawn(move || talk(speaker, &enough)));
         }
-        Self { enough, threads }
+        Self {
+            enough,
+            hurry,
+            threads,
+        }
     }
 
     fn leave(self) {
@@ -220,9 +289,9 @@ impl Crowd {
     }
 }
 
-fn arrive(chat: SocketAddr, name: &str) -> TcpStream {
+fn arrive(chat: SocketAddr, name: &str, joins: bool) -> TcpStream {
     let mut stream = TcpStream::connect(chat).unwrap();
-    let hello = json!({"type": "hello", "version": 1, "username": name, "join": true, "caps": []});
+    let hello = json!({"type": "hello", "version": 1, "username": name, "join": joins, "caps": []});
     stream.write_all(format!("{hello}\n").as_bytes()).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let welcome: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -243,6 +312,22 @@ fn drain(listeners: Vec<TcpStream>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
             }
         }
     })
+}
+
+/// Makes mistakes, never two in a row, and does not care what is said about them.
+fn err(mut clumsy: TcpStream, enough: &AtomicBool, hurry: &AtomicBool) {
+    let mut ear = clumsy.try_clone().unwrap();
+    thread::spawn(move || std::io::copy(&mut ear, &mut std::io::sink()));
+    let (at_once, pause) = MISTAKES;
+    // A ping between two of them: too many in a row would end the session.
+    let lines = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(at_once);
+    while !enough.load(Ordering::Relaxed) {
+        clumsy.write_all(lines.as_bytes()).unwrap();
+        if !hurry.load(Ordering::Relaxed) {
+            thread::sleep(pause);
+        }
+    }
+    clumsy.shutdown(std::net::Shutdown::Both).unwrap();
 }
 
 /// Says something whenever fewer than [`WINDOW`] messages are unanswered.

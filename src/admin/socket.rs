@@ -24,7 +24,7 @@ pub struct AdminSocket {
     /// What is at the path, if it is ours to remove.
     inode: Option<u64>,
     /// Held as long as the daemon lives; the file stays, because removing it would race.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// Why there is no socket.
@@ -115,7 +115,7 @@ impl AdminSocket {
             listener: Some(listener),
             path: path.to_owned(),
             inode: Some(inode),
-            _lock: Some(lock),
+            lock: Some(lock),
         })
     }
 
@@ -127,8 +127,13 @@ impl AdminSocket {
             listener: Some(listener),
             path: path.unwrap_or_default(),
             inode: None,
-            _lock: None,
+            lock: None,
         }
+    }
+
+    /// Whether somebody else holds it, and decides where it is.
+    pub fn is_inherited(&self) -> bool {
+        self.lock.is_none()
     }
 
     /// Where it is.

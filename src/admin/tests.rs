@@ -144,7 +144,7 @@ async fn a_client_is_listed_with_every_column() {
     let wanted: Vec<_> =
         "id username addr dialect rooms connected_at age_seconds idle_seconds in_msgs \
         out_msgs in_bytes out_bytes lag_msgs lag_seconds state client \
-        gap_msgs gap_reason"
+        gap_msgs gap_reason paced"
             .split_whitespace()
             .collect();
     assert_eq!(columns, wanted);

@@ -69,7 +69,8 @@ impl Control {
     /// Sets a key while the daemon runs, or gives up what was set before.
     ///
     /// # Errors
-    /// There is no such key, the value is wrong, or it takes a restart: nothing has changed.
+    /// There is no such key, the value is wrong, it takes a restart or somebody else has the say:
+    /// nothing has changed.
     pub async fn set(&self, order: &SetOrder) -> Result<ReloadReport, Unset> {
         let _turn = self.0.reloads.turn.lock().await;
         let held = self.held_with(order).map_err(Unset::Refused)?;
@@ -117,6 +118,9 @@ impl Control {
         if config::is_hot(key) == Some(false) {
             let sentence = format!("{key} takes a restart: write it into the file");
             return Err(Refused::State(sentence));
+        }
+        if let Some(why) = self.held_doors().why(key) {
+            return Err(Refused::State(format!("{key}: {why}")));
         }
         let mut held = lock(&self.0.held).clone();
         let before = held.len();

@@ -60,6 +60,8 @@ pub struct ClientQuery {
     pub descending: bool,
     /// Rows at most.
     pub limit: Option<usize>,
+    /// Not the first so many of those behind the cursor.
+    pub skip: usize,
     /// Where the page before ended: its `next`.
     pub cursor: Option<Cursor>,
 }
@@ -145,6 +147,8 @@ pub struct ClientRow {
     pub gap_msgs: u64,
     /// Why numbers were missing last; empty if they never were.
     pub gap_reason: &'static str,
+    /// Times that it was not read for a while because it was over `limits.message_rate`.
+    pub paced: u64,
 }
 
 impl Control {
@@ -175,6 +179,7 @@ impl Control {
             next: None,
         };
         let mut bytes = 0;
+        let passed = passed.saturating_add(query.skip).min(keyed.len());
         for (place, card) in keyed.drain(passed..) {
             if page.clients.len() >= query.limit.unwrap_or(PAGE).max(1) || bytes > PAGE_BYTES {
                 return page;
@@ -291,6 +296,7 @@ impl ClientRow {
             client: visible(&short).into_owned(),
             gap_msgs: card.gap_msgs.get(),
             gap_reason: card.last_gap().map_or("", GapReason::as_str),
+            paced: card.paced.get(),
         }
     }
 

@@ -40,6 +40,42 @@ impl Opened {
     }
 }
 
+/// Doors whose sockets somebody else holds: their keys are passed by as long as the daemon lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are the doors of the configuration")]
+pub struct HeldDoors {
+    pub chat: bool,
+    pub admin: bool,
+    pub admin_socket: bool,
+    pub metrics: bool,
+}
+
+impl HeldDoors {
+    /// Why a change of this key changes nothing; none if it does.
+    pub(super) fn why(self, key: &str) -> Option<&'static str> {
+        let (is_held, why) = match key {
+            "server.listen" => (
+                self.chat,
+                "systemd holds this socket: its address stands in chatd.socket",
+            ),
+            "admin.listen" => (
+                self.admin,
+                "systemd holds this socket: its address stands in chatd-admin.socket",
+            ),
+            "admin.socket" => (
+                self.admin_socket,
+                "systemd holds this socket: its path stands in chatd-admin.socket",
+            ),
+            "metrics.listen" => (
+                self.metrics,
+                "systemd holds this socket: its address stands in chatd-metrics.socket",
+            ),
+            _ => (false, ""),
+        };
+        is_held.then_some(why)
+    }
+}
+
 impl Control {
     /// Notes one more place where the daemon really listens.
     pub fn add_door(&self, door: &'static str, address: impl fmt::Display) {
@@ -54,10 +90,17 @@ impl Control {
         lock(&self.0.doors).clone()
     }
 
-    /// Who opens doors when the configuration changes. Only the first call counts.
-    pub fn set_door_opener(&self, open: OpenDoors) {
+    /// Who opens doors when the configuration changes, and which doors are not theirs to open. Only
+    /// the first call counts.
+    pub fn set_door_opener(&self, open: OpenDoors, held: HeldDoors) {
         // There is one set of doors as long as the daemon lives.
-        let _ = self.0.door_opener.set(open);
+        let _ = self.0.door_opener.set((open, held));
+    }
+
+    /// Doors whose sockets somebody else holds.
+    pub(super) fn held_doors(&self) -> HeldDoors {
+        let opener = self.0.door_opener.get();
+        opener.map_or_else(HeldDoors::default, |(_, held)| *held)
     }
 
     /// Opens what is new. None if every door stays as it is.
@@ -68,7 +111,7 @@ impl Control {
         };
         let (old, new) = (&old.config, &new.config);
         match self.0.door_opener.get() {
-            Some(open) if doors(old) != doors(new) => open(new).map(Some),
+            Some((open, _)) if doors(old) != doors(new) => open(new).map(Some),
             _ => Ok(None),
         }
     }

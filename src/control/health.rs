@@ -60,6 +60,7 @@ impl Control {
             self.check_log(),
             self.check_bans(),
             self.check_history(),
+            self.check_search(),
             self.check_config(),
         ];
         let level = checks

@@ -58,7 +58,7 @@ pub use bans::{BanOrder, BanPage, BanQuery, BanReport, BanRow, UnbanOrder, Unban
 pub use books::BooksReport;
 pub use clients::{ClientPage, ClientQuery, ClientRow, Filter, SortKey};
 pub use closed::{ClosedQuery, ClosedRow};
-pub use doors::{Door, OpenDoors, Opened};
+pub use doors::{Door, HeldDoors, OpenDoors, Opened};
 pub use error::Refused;
 pub use events::{EventQuery, Events};
 pub use health::{Check, Health, Level};
@@ -71,9 +71,9 @@ pub use latency::{Bucket, Latency};
 pub use pause::PauseReport;
 pub use probes::{FailedProbe, ProbeResult, Watch};
 pub use refusals::{RefusalQuery, RefusalRow};
-pub use reload::{FaultRow, Rejected, ReloadReport};
-pub use rooms::{RoomDetail, RoomPage, RoomQuery, RoomRow};
-pub use status::{Status, TOP, Version};
+pub use reload::{FaultRow, PassedBy, Rejected, ReloadReport};
+pub use rooms::{RoomCursor, RoomDetail, RoomPage, RoomQuery, RoomRow, RoomSort};
+pub use status::{Busy, Status, TOP, Version};
 pub use stop::Stopping;
 pub use store::HistoryReport;
 pub use tally::{Access, Present, RequestResult, Tally};
@@ -147,7 +147,8 @@ struct Inner {
     held: Mutex<Vec<adjust::Held>>,
     reloads: reload::History,
     doors: Mutex<Vec<Door>>,
-    door_opener: OnceLock<OpenDoors>,
+    door_opener: OnceLock<(OpenDoors, HeldDoors)>,
+    busy: OnceLock<Busy>,
     audit: audit::Audit,
     readers: Arc<Semaphore>,
     stopping: watch::Sender<Option<Stopping>>,
@@ -184,6 +185,7 @@ impl Control {
             reloads: reload::History::new(now_ms),
             doors: Mutex::default(),
             door_opener: OnceLock::new(),
+            busy: OnceLock::new(),
             audit: audit::Audit::default(),
             readers: Arc::new(Semaphore::new(parts.readers)),
             stopping: watch::Sender::new(None),

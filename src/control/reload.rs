@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::Serialize;
 
 use super::adjust::Held;
-use super::{Control, ReloadTold, lock};
+use super::{Control, HeldDoors, ReloadTold, lock};
 use crate::config::{self, Change, Fault, Faults, Loaded};
 use crate::limits::Limits;
 
-/// What a reload did, or would do: every key is in one of the three lists.
+/// What a reload did, or would do: every key is in one of the four lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReloadReport {
     /// The file that was read, if one was.
@@ -21,12 +21,27 @@ pub struct ReloadReport {
     pub applied: Vec<Change>,
     /// Keys that differ from what runs and take a restart.
     pub needs_restart: Vec<Change>,
+    /// Keys that differ and change nothing, not at a restart either.
+    pub passed_by: Vec<PassedBy>,
     /// How many keys are as they were.
     pub unchanged: usize,
     /// Which.
     pub unchanged_keys: Vec<&'static str>,
     /// Whether nothing was done, only looked at.
     pub dry_run: bool,
+}
+
+/// A key whose change changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedBy {
+    /// `section.key`.
+    pub key: &'static str,
+    /// The value until now, as text.
+    pub old: String,
+    /// The value that is written now, as text.
+    pub new: String,
+    /// Why, and what to change instead.
+    pub why: &'static str,
 }
 
 impl ReloadReport {
@@ -244,6 +259,13 @@ impl Control {
         let new = self.read_again().await?;
         if strict {
             let changes = config::diff(&self.live().config, &new.config);
+            let held = self.held_doors();
+            if let Some((key, why)) = changes
+                .iter()
+                .find_map(|change| Some((change.key, held.why(change.key)?)))
+            {
+                return Err(Rejected::unfit(format!("{key}: {why}")));
+            }
             let waiting: Vec<_> = changes
                 .iter()
                 .filter(|change| !change.hot)
@@ -322,7 +344,7 @@ impl Control {
         let merged = old.merge_hot(&new);
         let limits: Limits = (self.0.fit_limits)(&merged).map_err(Rejected::unfit)?;
         let doors = self.open_doors(&old, &merged).map_err(Rejected::unfit)?;
-        let report = report_of(&old, &new, dry_run);
+        let report = report_of(&old, &new, self.held_doors(), dry_run);
         if dry_run {
             return Ok(report);
         }
@@ -369,6 +391,16 @@ impl Control {
                 "a key differs and takes a restart"
             );
         }
+        for PassedBy { key, old, new, why } in &report.passed_by {
+            tracing::warn!(
+                event = "config.passed_by",
+                key,
+                old,
+                new,
+                why,
+                "a key differs and changes nothing"
+            );
+        }
         tracing::info!(
             event = "config.reloaded",
             result = outcome.as_str(),
@@ -404,16 +436,29 @@ impl Control {
     }
 }
 
-fn report_of(old: &Loaded, new: &Loaded, dry_run: bool) -> ReloadReport {
+fn report_of(old: &Loaded, new: &Loaded, held: HeldDoors, dry_run: bool) -> ReloadReport {
     let changes = config::diff(&old.config, &new.config);
     let changed: Vec<_> = changes.iter().map(|change| change.key).collect();
     let keys = config::rows(old).into_iter().map(|row| row.key);
     let unchanged_keys: Vec<_> = keys.filter(|key| !changed.contains(key)).collect();
-    let (applied, needs_restart) = changes.into_iter().partition(|change| change.hot);
+    let (mut applied, mut needs_restart, mut passed_by) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        match held.why(change.key) {
+            Some(why) => passed_by.push(PassedBy {
+                key: change.key,
+                old: change.old,
+                new: change.new,
+                why,
+            }),
+            None if change.hot => applied.push(change),
+            None => needs_restart.push(change),
+        }
+    }
     ReloadReport {
         file: new.file.clone(),
         applied,
         needs_restart,
+        passed_by,
         unchanged: unchanged_keys.len(),
         unchanged_keys,
         dry_run,

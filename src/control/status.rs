@@ -65,6 +65,17 @@ pub struct Status {
     pub delivery_p99_seconds: Option<f64>,
     pub lag_msgs_max: u64,
     pub lag_seconds_max: f64,
+    pub workers: usize,
+    /// Of all workers, summed.
+    pub workers_busy_seconds: f64,
+    pub scheduler_lag_p99_seconds: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    pub memory_limit_bytes: Option<u64>,
+    pub memory_worst_case_bytes: u64,
+    /// Messages that rooms keep in memory.
+    pub recent_bytes: usize,
+    /// Replies that wait.
+    pub outbox_bytes: u64,
     pub buffer_bytes: usize,
     pub buffer_limit_bytes: usize,
     pub identities: usize,
@@ -101,6 +112,9 @@ pub struct Census {
     pub lag_ms_top: [u64; TOP],
 }
 
+/// How long each worker thread has been busy since the start.
+pub type Busy = Box<dyn Fn() -> Vec<Duration> + Send + Sync>;
+
 /// Of so many sessions that are furthest behind the lag is shown by rank.
 pub const TOP: usize = 5;
 
@@ -116,7 +130,9 @@ impl Control {
         let rooms = hub.room_reports();
         let last = self.0.reloads.last();
         let sum = |detailed: &[([&str; 2], u64)]| detailed.iter().map(|(_, n)| n).sum();
+        let lateness = quantile(&totals.lateness, 0.99);
         let quantile = |q| quantile(&totals.delivery_latency, q);
+        let busy = self.0.busy.get().map(|busy| busy()).unwrap_or_default();
         Status {
             name: live.config.server.name,
             phase: hub.phase().as_str(),
@@ -149,6 +165,14 @@ impl Control {
             delivery_p99_seconds: quantile(0.99),
             lag_msgs_max: census.lag_msgs_max,
             lag_seconds_max: seconds(census.lag_max),
+            workers: busy.len(),
+            workers_busy_seconds: seconds(busy.iter().sum()),
+            scheduler_lag_p99_seconds: lateness,
+            resident_bytes: self.resident_bytes(),
+            memory_limit_bytes: Some(self.memory_limit()).filter(|limit| *limit > 0),
+            memory_worst_case_bytes: limits.worst_case().process(),
+            recent_bytes: rooms.iter().map(|room| room.recent_bytes).sum(),
+            outbox_bytes: totals.outbox_bytes,
             buffer_bytes: gauges.buffer_bytes,
             buffer_limit_bytes: limits.buffer_bytes,
             identities: gauges.identities,
@@ -163,6 +187,23 @@ impl Control {
             event_listeners: self.feed().listeners(),
             events_lost: self.feed().lost(),
         }
+    }
+
+    /// Who knows how long each worker has been busy. Only the first call counts.
+    pub fn set_busy(&self, busy: Busy) {
+        // The workers are the same as long as the daemon lives.
+        let _ = self.0.busy.set(busy);
+    }
+
+    /// What the kernel says that the process holds in memory.
+    fn resident_bytes(&self) -> Option<u64> {
+        let _loan = self.spares().lend_if_none();
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kibibytes * 1024)
     }
 
     /// Writes the daemon at a glance into the log.

@@ -12,6 +12,8 @@ use crate::store::Trouble;
 
 /// From this part of the queue on it is time to look.
 const NEAR: f64 = 0.85;
+/// With less of the disk free than this part it is time to look.
+const SCARCE: f64 = 0.05;
 
 /// The history in numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +35,9 @@ pub struct HistoryReport {
     pub limit_bytes: Option<u64>,
     pub file_bytes: u64,
     pub wal_bytes: u64,
+    /// Of the disk that the file lies on.
+    pub disk_free_bytes: u64,
+    pub disk_bytes: u64,
     pub queued_messages: usize,
     pub queue_limit: usize,
     pub turns: u64,
@@ -68,6 +73,8 @@ impl Control {
             limit_bytes: None,
             file_bytes: 0,
             wal_bytes: 0,
+            disk_free_bytes: 0,
+            disk_bytes: 0,
             queued_messages: 0,
             queue_limit: 0,
             turns: 0,
@@ -102,6 +109,9 @@ impl Control {
         report.limit_bytes = retention.bytes.map(|bytes| bytes as u64);
         report.file_bytes = files.database_bytes();
         report.wal_bytes = files.wal_bytes();
+        if let Some(disk) = files.disk() {
+            (report.disk_free_bytes, report.disk_bytes) = (disk.free, disk.total);
+        }
         (report.queued_messages, report.queue_limit) = (queued, limit);
         report.commit_seconds.add(&meter.commit_seconds);
         report.turns = report.commit_seconds.count();
@@ -142,20 +152,51 @@ impl Control {
         let Some(path) = report.path else {
             return check(Level::Ok, "in memory alone".to_owned());
         };
+        let disk = format!(
+            "{} bytes of {} free",
+            report.disk_free_bytes, report.disk_bytes
+        );
         if let (Some(trouble), Some(text)) = (report.trouble, report.trouble_text) {
             let seconds = report.trouble_seconds.unwrap_or(0.0).round();
             let detail = format!(
-                "{trouble} for {seconds} s, messages to rooms are refused: {text} ({path})"
+                "{trouble} for {seconds} s, messages to rooms are refused: {text} ({path}, {disk})"
             );
             return check(Level::Critical, detail);
         }
         let (queued, limit) = (report.queued_messages, report.queue_limit);
         let is_near = queued as f64 > limit as f64 * NEAR;
-        let level = if is_near { Level::Warning } else { Level::Ok };
+        let is_scarce = (report.disk_free_bytes as f64) < report.disk_bytes as f64 * SCARCE;
+        let level = if is_near || is_scarce {
+            Level::Warning
+        } else {
+            Level::Ok
+        };
         let detail = format!(
-            "{} messages of {} rooms, {queued} of {limit} wait",
+            "{} messages of {} rooms, {queued} of {limit} wait, {disk}",
             report.messages, report.rooms
         );
         check(level, detail)
+    }
+
+    /// The search is a convenience: nothing that goes wrong with it is critical.
+    pub(super) fn check_search(&self) -> Check {
+        let (level, detail) = match self.search() {
+            None => (
+                Level::Ok,
+                "nothing is kept that could be searched".to_owned(),
+            ),
+            Some(search) => match search.trouble() {
+                None => (Level::Ok, format!("{} messages behind", search.lag())),
+                Some(trouble) => (
+                    Level::Warning,
+                    format!("does not follow the history: {trouble}"),
+                ),
+            },
+        };
+        Check {
+            check: "search",
+            level,
+            detail,
+        }
     }
 }

@@ -304,8 +304,18 @@ pub(super) struct ListRooms {
 pub(super) enum RoomSort {
     Room,
     Members,
+    MsgsPerSecond,
     Head,
     RecentBytes,
+}
+
+impl RoomSort {
+    /// The column's name on the wire.
+    pub(super) fn as_str(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
 }
 
 #[derive(Args, Clone, Debug)]

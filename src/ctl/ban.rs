@@ -90,7 +90,7 @@ pub(super) fn list(desk: &mut Desk<'_>, order: &ListBans) -> Result<(), Trouble>
     if let Some(address) = order.address {
         params.insert("addr".to_owned(), json!(address));
     }
-    let list = page::all(&mut desk.link, "bans.list", "bans", params, order.limit)?;
+    let list = page::all(&mut desk.link, "bans.list", "bans", params, 0, order.limit)?;
     desk.print(BANS, &list)
 }
 

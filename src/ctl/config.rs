@@ -175,13 +175,22 @@ fn print(report: &Value, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{title}: {key}: {old} -> {new}")?;
         }
     }
+    for change in list_of(report, "passed_by") {
+        let (key, why) = (text(&change["key"]), text(&change["why"]));
+        let (old, new) = (text(&change["old"]), text(&change["new"]));
+        writeln!(out, "changes nothing: {key}: {old} -> {new}: {why}")?;
+    }
     let count = |list: &str| list_of(report, list).len();
     let (applied, restart) = (count("applied"), count("needs_restart"));
     let unchanged = &report["unchanged"];
     let would = if is_plan { "a reload now: " } else { "" };
+    let passed_by = match count("passed_by") {
+        0 => String::new(),
+        count => format!("{count} passed by, "),
+    };
     writeln!(
         out,
-        "{would}{applied} applied, {restart} need a restart, {unchanged} unchanged"
+        "{would}{applied} applied, {restart} need a restart, {passed_by}{unchanged} unchanged"
     )
 }
 
@@ -197,6 +206,7 @@ fn changes(report: &Value) -> Vec<Value> {
         .map(|key| json!({"key": key, "result": "unchanged"}));
     changed("applied")
         .chain(changed("needs_restart"))
+        .chain(changed("passed_by"))
         .chain(unchanged)
         .collect()
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::args::{Audit, Errors, ListClients, ListClosed, ListRooms, Part, RoomSort};
+use super::args::{Audit, Errors, ListClients, ListClosed, ListRooms, Part};
 use super::page;
 use super::render::Column;
 use super::run::{Desk, filter, one};
-use super::show::{bytes, moment, time, word};
+use super::show::{bytes, moment, number, time, word};
 use super::trouble::Trouble;
 
 const CLIENTS: &[Column] = &[
@@ -28,6 +28,7 @@ const CLIENTS: &[Column] = &[
     Column::new("client", "CLIENT", word),
     Column::raw("gap_msgs"),
     Column::raw("gap_reason"),
+    Column::raw("paced"),
 ];
 
 const CLOSED: &[Column] = &[
@@ -54,6 +55,7 @@ const ROOMS: &[Column] = &[
     Column::new("room", "ROOM", word),
     Column::new("members", "MEMBERS", word),
     Column::new("hearers", "HEARERS", word),
+    Column::new("msgs_per_second", "MSGS/S", number),
     Column::raw("epoch"),
     Column::new("head", "HEAD", word),
     Column::new("recent_messages", "RECENT", word),
@@ -146,6 +148,18 @@ impl Desk<'_> {
         self.list(all, &part.columns, &mut rows)
     }
 
+    /// A part of a list that the daemon cuts.
+    fn pages(
+        &mut self,
+        all: &[Column],
+        part: &Part,
+        [method, name]: [&str; 2],
+        params: Map<String, Value>,
+    ) -> Result<(), Trouble> {
+        let mut rows = page::all(&mut self.link, method, name, params, part.skip, part.limit)?;
+        self.list(all, &part.columns, &mut rows)
+    }
+
     pub(super) fn list_clients(&mut self, order: &ListClients) -> Result<(), Trouble> {
         chosen(CLIENTS, &order.part.columns)?;
         let mut params = Map::new();
@@ -153,12 +167,7 @@ impl Desk<'_> {
         params.insert("filter".to_owned(), which);
         params.insert("sort".to_owned(), json!(order.sort.as_str()));
         params.insert("descending".to_owned(), json!(order.reverse));
-        let limit = order
-            .part
-            .limit
-            .map(|limit| limit.saturating_add(order.part.skip));
-        let list = page::all(&mut self.link, "clients.list", "clients", params, limit)?;
-        self.part(CLIENTS, &order.part, list)
+        self.pages(CLIENTS, &order.part, ["clients.list", "clients"], params)
     }
 
     pub(super) fn show_client(&mut self, whom: &str) -> Result<(), Trouble> {
@@ -208,17 +217,9 @@ impl Desk<'_> {
     }
 
     pub(super) fn list_rooms(&mut self, order: &ListRooms) -> Result<(), Trouble> {
-        let mut list = page::all(&mut self.link, "rooms.list", "rooms", Map::new(), None)?;
-        let by = match order.sort {
-            RoomSort::Room => None,
-            RoomSort::Members => Some("members"),
-            RoomSort::Head => Some("head"),
-            RoomSort::RecentBytes => Some("recent_bytes"),
-        };
-        if let Some(key) = by {
-            list.sort_by_key(|room| std::cmp::Reverse(room[key].as_u64()));
-        }
-        self.part(ROOMS, &order.part, list)
+        chosen(ROOMS, &order.part.columns)?;
+        let params = Map::from_iter([("sort".to_owned(), json!(order.sort.as_str()))]);
+        self.pages(ROOMS, &order.part, ["rooms.list", "rooms"], params)
     }
 
     pub(super) fn show_room(&mut self, room: &str) -> Result<(), Trouble> {

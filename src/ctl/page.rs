@@ -8,15 +8,19 @@ use super::trouble::Trouble;
 /// Rows of a page. The daemon cuts a page shorter where its line would become too long.
 const PAGE: usize = 1000;
 
-/// All rows of a list, page after page, at most `limit` of them.
+/// All rows of a list but the first so many, page after page, at most `limit` of them.
 pub(super) fn all(
     link: &mut Link,
     method: &str,
     rows: &str,
     mut params: Map<String, Value>,
+    skip: usize,
     limit: Option<usize>,
 ) -> Result<Vec<Value>, Trouble> {
     let mut all = Vec::new();
+    if skip > 0 {
+        params.insert("skip".to_owned(), json!(skip));
+    }
     loop {
         let wanted = limit.map_or(PAGE, |limit| PAGE.min(limit - all.len()));
         if wanted == 0 {
@@ -36,6 +40,8 @@ pub(super) fn all(
             Value::Null => return Ok(all),
             next => params.insert("cursor".to_owned(), next),
         };
+        // The cursor stands behind them.
+        params.remove("skip");
     }
 }
 
@@ -59,6 +65,7 @@ mod tests {
             let request: Value = serde_json::from_str(&line).unwrap();
             let params = request["params"].clone();
             let from = params["cursor"].as_u64().unwrap_or(0);
+            let from = 7.min(from + params["skip"].as_u64().unwrap_or(0));
             let to = 7.min(from + params["limit"].as_u64().unwrap().min(3));
             let rows: Vec<u64> = (from..to).collect();
             let next = (to < 7).then_some(to);
@@ -70,7 +77,7 @@ mod tests {
         asked
     }
 
-    fn list(limit: Option<usize>) -> (Vec<Value>, Vec<Value>) {
+    fn list(skip: usize, limit: Option<usize>) -> (Vec<Value>, Vec<Value>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -82,20 +89,33 @@ mod tests {
         };
         let mut link = Link::open(&at, &Surroundings::default()).unwrap();
         let params = Map::from_iter([("sort".to_owned(), json!("id"))]);
-        let rows = all(&mut link, "list", "rows", params, limit).unwrap();
+        let rows = all(&mut link, "list", "rows", params, skip, limit).unwrap();
         drop(link);
         (rows, daemon.join().unwrap())
     }
 
     #[test]
     fn pages_are_read_to_the_end_or_to_the_limit() {
-        let (rows, asked) = list(None);
+        let (rows, asked) = list(0, None);
         assert_eq!(rows, [0, 1, 2, 3, 4, 5, 6].map(Value::from));
         assert_eq!(asked.len(), 3);
         assert_eq!(asked[2], json!({"sort": "id", "limit": 1000, "cursor": 6}));
-        let (rows, asked) = list(Some(4));
+        let (rows, asked) = list(0, Some(4));
         assert_eq!(rows.len(), 4);
         assert_eq!(asked[1]["limit"], 1);
-        assert_eq!(list(Some(0)), (Vec::new(), Vec::new()));
+        assert_eq!(list(0, Some(0)), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_skipped_is_skipped_by_the_daemon_and_once() {
+        let (rows, asked) = list(2, Some(4));
+        assert_eq!(rows, [2, 3, 4, 5].map(Value::from));
+        assert_eq!(
+            asked,
+            [
+                json!({"sort": "id", "skip": 2, "limit": 4}),
+                json!({"sort": "id", "limit": 1, "cursor": 5}),
+            ]
+        );
     }
 }

@@ -37,6 +37,10 @@ pub(super) fn pulse(before: &Value, after: &Value) -> Option<Value> {
         let came = count(new).saturating_sub(count(old)) as f64;
         pulse[rate] = json!((came / seconds * 10.0).round() / 10.0);
     }
+    let number = |status: &Value, name: &str| status[name].as_f64().unwrap_or(0.0);
+    let busy = number(new, "workers_busy_seconds") - number(old, "workers_busy_seconds");
+    let part = busy / seconds / number(new, "workers").max(1.0);
+    pulse["workers_busy_percent"] = json!((part.clamp(0.0, 1.0) * 1000.0).round() / 10.0);
     let latency = between(&before["latency"], &after["latency"]);
     for name in ["p50", "p99"] {
         let all = latency["quantiles"].as_array();
@@ -56,10 +60,16 @@ mod tests {
 
     #[test]
     fn sums_become_rates() {
-        let glance = |seconds: f64, sum: u64| json!({"interval_seconds": seconds, "status": {"committed_messages": sum, "clients": 3}});
+        let glance = |seconds: f64, sum: u64| {
+            json!({"interval_seconds": seconds, "status": {
+                "committed_messages": sum, "clients": 3, "workers": 2, "workers_busy_seconds": sum as f64 / 10.0,
+            }})
+        };
         let pulse_ = pulse(&glance(0.0, 100), &glance(2.0, 125)).unwrap();
         assert_eq!(pulse_["committed_per_second"], 12.5);
         assert_eq!(pulse_["clients"], 3);
+        // Two and a half seconds of the four that two workers had.
+        assert_eq!(pulse_["workers_busy_percent"], 62.5);
         assert_eq!(pulse_["delivery_p99_seconds"], Value::Null);
         assert_eq!(pulse(&glance(0.0, 1), &glance(0.0, 1)), None);
     }

@@ -136,8 +136,14 @@ pub(super) fn object(out: &mut dyn Write, look: Look, object: &Value) -> io::Res
             fields(object)
                 .try_for_each(|(key, value)| writeln!(out, "{key},{}", quoted(&show::plain(value))))
         }
-        Look::Tabs | Look::Table => fields(object)
+        Look::Tabs => fields(object)
             .try_for_each(|(key, value)| writeln!(out, "{key}\t{}", show::plain(value))),
+        Look::Table => {
+            let width = fields(object).map(|(key, _)| key.len()).max().unwrap_or(0);
+            fields(object).try_for_each(|(key, value)| {
+                writeln!(out, "{key:<width$}  {}", show::of_unit(key, value))
+            })
+        }
     }
 }
 
@@ -260,6 +266,33 @@ mod tests {
             printed(Look::Csv),
             "id,username,in_bytes\n7,\"a\\x1b[2J,\"\"b\"\"\",4096\n12,,0\n"
         );
+    }
+
+    #[test]
+    fn one_record_is_two_columns_for_a_person_and_tabs_for_a_pipe() {
+        let record = json!({
+            "level": "debug\u{1b}", "lines_dropped": 0, "age_seconds": 61.0, "in_bytes": 1536,
+            "connected_at": "2026-01-02T03:04:05.678Z", "rooms": [],
+        });
+        let printed = |look| {
+            let mut out = Vec::new();
+            object(&mut out, look, &record).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let table = printed(Look::Table);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "level          debug\\x1b",
+                "lines_dropped  0",
+                "age_seconds    1m1s",
+                "in_bytes       1.5 KiB",
+                "connected_at   2026-01-02T03:04:05Z",
+                "rooms          -",
+            ]
+        );
+        assert!(printed(Look::Tabs).contains("age_seconds\t61.0\nin_bytes\t1536\n"));
     }
 
     #[test]

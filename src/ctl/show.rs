@@ -30,6 +30,16 @@ pub(super) fn word(value: &Value) -> String {
     }
 }
 
+/// A value under a name that carries its unit, as `age_seconds` and `in_bytes` do.
+pub(super) fn of_unit(name: &str, value: &Value) -> String {
+    match name.rsplit('_').next() {
+        Some("seconds") => time(value),
+        Some("bytes") => bytes(value),
+        Some("at") if !value.is_null() => moment(value),
+        _ => word(value),
+    }
+}
+
 /// A number of bytes as `1.5 KiB`.
 pub(super) fn bytes(value: &Value) -> String {
     let bytes = value.as_u64().or(value.as_f64().map(|bytes| bytes as u64));

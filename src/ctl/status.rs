@@ -88,6 +88,8 @@ pub(super) fn print(out: &mut dyn Write, status: &Value) -> io::Result<()> {
                 time(of("lag_seconds_max"))
             ),
         ),
+        ("workers", workers(status)),
+        ("memory", memory(status)),
         (
             "buffers",
             format!(
@@ -128,6 +130,36 @@ fn doors(doors: &Value) -> String {
     doors.join(", ")
 }
 
+/// How much of their time since the start they were busy, and how late they come.
+fn workers(status: &Value) -> String {
+    let number = |name: &str| status[name].as_f64().unwrap_or(0.0);
+    let time = number("workers") * number("uptime_seconds");
+    let busy = number("workers_busy_seconds") / time.max(f64::MIN_POSITIVE);
+    format!(
+        "{}, busy for {:.0} % of their time, late by p99 {}",
+        status["workers"],
+        busy.min(1.0) * 100.0,
+        within(&status["scheduler_lag_p99_seconds"])
+    )
+}
+
+/// Where it is, in parts that are counted; the rest is what programs need to run.
+fn memory(status: &Value) -> String {
+    let of = |name: &str| bytes(&status[name]);
+    format!(
+        "{} resident: {} said in rooms, {} kept for those behind, {} of replies; {} at worst, {}",
+        of("resident_bytes"),
+        of("recent_bytes"),
+        of("buffer_bytes"),
+        of("outbox_bytes"),
+        of("memory_worst_case_bytes"),
+        match &status["memory_limit_bytes"] {
+            Value::Null => "no limit".to_owned(),
+            limit => format!("{} allowed", bytes(limit)),
+        }
+    )
+}
+
 /// A quantile is known by the bound of its bucket.
 fn within(seconds: &Value) -> String {
     if seconds.is_null() {
@@ -143,7 +175,7 @@ fn history(history: &Value) -> String {
         return "in memory alone".to_owned();
     }
     let mut text = format!(
-        "{}, {} messages of {} rooms, {} of {}, log {}, {} wait; {}",
+        "{}, {} messages of {} rooms, {} of {}, log {}, {} wait; {}, {} free on its disk",
         word(of("durability")),
         of("messages"),
         of("rooms"),
@@ -155,7 +187,8 @@ fn history(history: &Value) -> String {
         },
         bytes(of("wal_bytes")),
         of("queued_messages"),
-        plain(of("path"))
+        plain(of("path")),
+        bytes(of("disk_free_bytes"))
     );
     if !of("trouble").is_null() {
         text.push_str(&format!(

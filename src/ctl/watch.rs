@@ -24,6 +24,7 @@ const PULSE: &[Column] = &[
     Column::raw("in_bytes_per_second"),
     Column::new("out_bytes_per_second", "BYTES/S", bytes),
     Column::new("lag_msgs_max", "LAG", plain),
+    Column::new("workers_busy_percent", "BUSY %", number),
     Column::raw("lag_seconds_max"),
     Column::raw("buffer_bytes"),
     Column::raw("delivery_p50_seconds"),

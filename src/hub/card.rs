@@ -104,6 +104,8 @@ pub struct Card {
     pub last_line_ms: AtomicU64,
     /// Messages that it was told it will not hear.
     pub gap_msgs: Counter,
+    /// Times that it was not read for a while because it was over its rate.
+    pub paced: Counter,
     /// Why numbers were missing last: its place among all reasons and 1; 0 is never.
     last_gap: AtomicU8,
     dialect: AtomicU8,
@@ -154,6 +156,7 @@ impl Card {
             lag_ms: AtomicU64::new(0),
             last_line_ms: AtomicU64::new(0),
             gap_msgs: Counter::default(),
+            paced: Counter::default(),
             last_gap: AtomicU8::new(0),
             dialect: AtomicU8::new(Dialect::None as u8),
             state: AtomicU8::new(SessionState::New as u8),

@@ -127,10 +127,12 @@ impl Hub {
         living + self.rooms.owed.load(Ordering::Relaxed)
     }
 
-    /// Removes the rooms that nobody has heard for `limits.room_idle`. The default room stays.
+    /// Once a second: removes the rooms that nobody has heard for `limits.room_idle`, and looks at how
+    /// much is said in the others. The default room stays.
     pub fn sweep_rooms(&self) {
         let (now, idle) = (Instant::now(), self.limits().room_idle);
         let mut known = lock(&self.rooms.known);
+        known.here.values().for_each(|room| room.take_tempo());
         let gone: Vec<Arc<Room>> = known
             .here
             .values()

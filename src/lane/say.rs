@@ -207,11 +207,13 @@ impl Lane {
 
     /// Over its rate a session is not read: nothing is refused, nothing lost.
     pub(super) fn spend(&mut self, at: usize, now: Instant) {
-        let input = &mut self.seats[at].input;
+        let seat = &mut self.seats[at];
+        let input = &mut seat.input;
         let rate = self.limits.message_rate;
         if let Some(resume) = input.messages.spend(now, rate, self.limits.message_burst) {
             input.resume_at = Some(resume);
             self.meter.paced.add(1);
+            seat.card.paced.add(1);
             let pause = resume.duration_since(now).as_micros();
             let micros = u64::try_from(pause).unwrap_or(u64::MAX);
             self.meter.paced_micros.add(micros);

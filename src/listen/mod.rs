@@ -138,17 +138,13 @@ impl Acceptor {
             reason = "meant for types that may change their descriptor: a listener keeps its own"
         )]
         let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
-        let mut limits = self.hub.limits();
-        prepare(listener.get_ref(), &limits)?;
         let mut changes = self.hub.limit_changes();
+        let limits = changes.borrow_and_update().clone();
+        prepare(listener.get_ref(), &limits)?;
         let mut phases = self.hub.phase_changes();
         let mut backoff = Backoff::new("chat");
         let mut next = first;
         loop {
-            if changes.has_changed().unwrap_or(false) {
-                limits = changes.borrow_and_update().clone();
-                prepare(listener.get_ref(), &limits)?;
-            }
             let next_one = |listener: &TcpListener| {
                 if self.spares.are_lent() {
                     // What was made free for an operator is not for clients.
@@ -164,6 +160,12 @@ impl Acceptor {
                 }
                 () = closing.cancelled() => {
                     return self.let_in_the_rest(listener.get_ref(), next).await;
+                }
+                // At once: what is set holds for whoever the kernel takes in from then on.
+                Ok(()) = changes.changed() => {
+                    let limits = changes.borrow_and_update().clone();
+                    prepare(listener.get_ref(), &limits)?;
+                    continue;
                 }
                 (stream, lane) = self.probes.next() => {
                     self.hand_own(stream, NOWHERE, lane);
@@ -268,5 +270,58 @@ fn cause(error: &io::Error) -> AcceptError {
         Some(Errno::NOMEM | Errno::NOBUFS) => AcceptError::Memory,
         _ if error.kind() == io::ErrorKind::ConnectionAborted => AcceptError::Aborted,
         _ => AcceptError::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::RoomName;
+
+    #[tokio::test]
+    async fn changed_limits_hold_for_the_very_next_connection() {
+        let limits = Limits::default();
+        let hub = Hub::new(
+            "chatd",
+            limits.clone(),
+            RoomName::new("lobby").unwrap(),
+            || 0,
+        );
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let same = listener.try_clone().unwrap();
+        let door = ChatDoor {
+            listener,
+            closing: CancellationToken::new(),
+            spares: Spares::default(),
+            probes: Arc::default(),
+            outlives_us: false,
+        };
+        let acceptor = Acceptor {
+            hub: hub.clone(),
+            lanes: Vec::new(),
+            meter: Arc::default(),
+            spares: Spares::default(),
+            probes: door.probes.clone(),
+            outlives_us: false,
+        };
+        let play = async {
+            let buffer = || SockRef::from(&same).recv_buffer_size().unwrap();
+            let wanted = |limits: &Limits| limits.socket_buffer * 2; // socket(7) doubles it
+            for socket_buffer in [limits.socket_buffer, 8 << 10, 16 << 10] {
+                let changed = Limits {
+                    socket_buffer,
+                    ..limits.clone()
+                };
+                hub.set_limits(changed.clone());
+                // Nobody connects.
+                while buffer() != wanted(&changed) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::select! {
+            ended = acceptor.run(door, 0) => panic!("{ended:?}"),
+            played = tokio::time::timeout(Duration::from_secs(10), play) => played.unwrap(),
+        }
     }
 }

@@ -30,6 +30,7 @@ mod room;
 #[cfg(feature = "test-faults")]
 mod sabotaged;
 mod shelf;
+mod tempo;
 mod turn;
 
 pub use archive::Archive;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
+use super::tempo::Tempo;
 use super::{Batch, Draft, Shelf};
 use crate::event::{Epoch, Event, Message, Seq, Stamp, Topic};
 use crate::limits::Limits;
@@ -23,6 +24,7 @@ pub struct Room {
     /// that is kept in a store: the bits of its epoch, so that it is the same after a restart.
     pub id: u64,
     head: AtomicU64,
+    tempo: Tempo,
     /// What the store has of it, once it has something. Set by the committer alone.
     shelf: OnceLock<Arc<Shelf>>,
     state: Mutex<State>,
@@ -80,6 +82,8 @@ pub struct RoomReport {
     pub members: usize,
     /// Sessions that hear it.
     pub hearers: usize,
+    /// Thousandths of a message that are said in a second, over some ten of them.
+    pub milli_msgs_per_second: u64,
     /// The life of its numbering.
     pub epoch: Epoch,
     /// The committed head.
@@ -97,6 +101,7 @@ impl Room {
             epoch,
             id,
             head: AtomicU64::new(0),
+            tempo: Tempo::default(),
             shelf: OnceLock::new(),
             state: Mutex::new(State {
                 recent: VecDeque::new(),
@@ -338,6 +343,11 @@ impl Room {
         (state.hearers == 0 && state.pending == 0).then_some(state.idle_since)
     }
 
+    /// Looks at how much is said; to be called once a second.
+    pub fn take_tempo(&self) {
+        self.tempo.look(self.head());
+    }
+
     /// As the operator sees it.
     pub fn report(&self) -> RoomReport {
         let state = self.state();
@@ -345,6 +355,7 @@ impl Room {
             room: self.name.clone(),
             members: state.roster.len(),
             hearers: state.hearers,
+            milli_msgs_per_second: self.tempo.millis(),
             epoch: self.epoch.clone(),
             head: self.head(),
             recent_messages: state.recent.len(),

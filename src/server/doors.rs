@@ -12,7 +12,7 @@ use super::Failure;
 use super::inherited::Inherited;
 use crate::admin::{AdminSocket, Token, serve_tcp, serve_unix};
 use crate::config::Config;
-use crate::control::{Control, Door, Opened};
+use crate::control::{Control, Door, HeldDoors, Opened};
 use crate::listen::{ChatDoor, Probes, bind, bind_beside};
 use crate::places::Surroundings;
 use crate::spares::Spares;
@@ -180,6 +180,7 @@ pub(super) struct Keeper(Arc<Inner>);
 struct Inner {
     porters: Porters,
     admin_socket: String,
+    held: HeldDoors,
     served: Mutex<AllServed>,
 }
 
@@ -217,10 +218,20 @@ impl Keeper {
             metrics,
         } = doors;
         let path = admin_socket.path().display().to_string();
+        let is_held = |listener: &Listener| listener.asked.is_none();
+        let held = HeldDoors {
+            chat: chat.iter().any(is_held),
+            admin: admin
+                .as_ref()
+                .is_some_and(|(listener, _)| is_held(listener)),
+            admin_socket: admin_socket.is_inherited(),
+            metrics: metrics.as_ref().is_some_and(is_held),
+        };
         porters.serve_socket(admin_socket);
         let keeper = Self(Arc::new(Inner {
             porters,
             admin_socket: path,
+            held,
             served: Mutex::default(),
         }));
         let wanted = chat.iter().filter_map(|listener| listener.asked).collect();
@@ -236,6 +247,11 @@ impl Keeper {
     /// Where chat is served, at one of the addresses.
     pub(super) fn chat_address(&self) -> Option<SocketAddr> {
         self.served().chat.first().map(|one| one.real)
+    }
+
+    /// Which doors were inherited: they stay, whatever is configured.
+    pub(super) fn held(&self) -> HeldDoors {
+        self.0.held
     }
 
     /// Where the daemon listens.
@@ -267,11 +283,12 @@ impl Keeper {
     fn new_doors(&self, config: &Config) -> Result<New, String> {
         let served = self.served();
         let own = served.sockets();
-        let is_inherited = served.chat.iter().any(|one| one.asked.is_none());
         let wanted = config.server.listen.clone();
         let chat = wanted
             .iter()
-            .filter(|address| !is_inherited && !served.chat.iter().any(|one| one.is_at(**address)))
+            .filter(|address| {
+                !self.0.held.chat && !served.chat.iter().any(|one| one.is_at(**address))
+            })
             .map(|address| Listener::open("chat", *address, &own))
             .collect::<Result<_, _>>()?;
         let admin = match (config.admin.listen, &served.admin) {

@@ -21,6 +21,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -136,6 +137,11 @@ async fn serve(start: Start) -> Result<(), Failure> {
     let spares = control.spares().clone();
     let probes = Arc::<Probes>::default();
     let site = crate::telemetry::site(&control, workers.runtimes());
+    let runtimes = workers.runtimes();
+    control.set_busy(Box::new(move || {
+        let busy = |runtime: &Handle| runtime.metrics().worker_total_busy_duration(0);
+        runtimes.iter().map(busy).collect()
+    }));
     let porters = Porters {
         chat: workers.chat(),
         probes: probes.clone(),
@@ -151,7 +157,8 @@ async fn serve(start: Start) -> Result<(), Failure> {
         control.add_door(door, address);
     }
     let looking = keeper.clone();
-    control.set_door_opener(Box::new(move |config| keeper.open(config)));
+    let held = keeper.held();
+    control.set_door_opener(Box::new(move |config| keeper.open(config)), held);
     let mut places = addresses;
     places.extend(history.map(|address| Door {
         door: "history",

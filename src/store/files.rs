@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, statvfs};
 
 use super::{StoreError, Trouble};
 
@@ -20,6 +20,15 @@ pub struct StoreFiles {
     pub lock: PathBuf,
     /// The file that counts committed turns.
     pub witness: PathBuf,
+}
+
+/// The disk that a store lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes that are free for this user.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
 }
 
 impl StoreFiles {
@@ -46,6 +55,15 @@ impl StoreFiles {
     /// Bytes of the database now, without its log; 0 if there is none.
     pub fn database_bytes(&self) -> u64 {
         std::fs::metadata(&self.database).map_or(0, |found| found.len())
+    }
+
+    /// The disk that it lies on; none if that cannot be seen.
+    pub fn disk(&self) -> Option<Disk> {
+        let seen = statvfs(&self.database).ok()?;
+        Some(Disk {
+            free: seen.f_bavail.saturating_mul(seen.f_frsize),
+            total: seen.f_blocks.saturating_mul(seen.f_frsize),
+        })
     }
 
     /// Makes an empty database file that nobody else reads, whatever the umask, if there is none.

@@ -70,7 +70,7 @@ mod writer;
 pub use archive::{Archivist, Leaving};
 pub use checkpoint::{Checkpointer, Progress};
 pub use error::{StoreError, Trouble};
-pub use files::StoreFiles;
+pub use files::{Disk, StoreFiles};
 pub use life::Anew;
 pub use open::{Opened, Store};
 pub use prune::Pruned;

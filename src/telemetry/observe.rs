@@ -112,6 +112,8 @@ fn history(control: &Control) -> HistoryGauges {
         limit_bytes: report.limit_bytes.unwrap_or(0),
         file_bytes: report.file_bytes,
         wal_bytes: report.wal_bytes,
+        disk_free_bytes: report.disk_free_bytes,
+        disk_bytes: report.disk_bytes,
         queued: report.queued_messages as u64,
         queue_limit: report.queue_limit as u64,
         refused: report.refused_messages,

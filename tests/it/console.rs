@@ -430,6 +430,20 @@ async fn every_list_comes_in_every_form() {
     assert_eq!(chat.ctl(&some).await.stdout, "username,state\nalice,live\n");
     let none = ["--format", "json", "list-clients", "--skip", "1"];
     assert_eq!(chat.ctl(&none).await.json(), json!([]));
+    // It is the daemon that sorts and cuts.
+    let sorted = json!({"sort": "members", "limit": 1});
+    let page = chat.ask("rooms.list", sorted).await;
+    assert_eq!(page["rooms"][0]["room"], "den", "{page}");
+    let next = json!({"sort": "members", "limit": 1, "cursor": page["next"]});
+    let skip = json!({"sort": "members", "skip": 1});
+    for other in [next, skip] {
+        let page = chat.ask("rooms.list", other).await;
+        assert_eq!(page["rooms"][0]["room"], "lobby", "{page}");
+        assert_eq!(page["next"], Value::Null, "{page}");
+    }
+    let skip = json!({"skip": 1});
+    let page = chat.ask("clients.list", skip).await;
+    assert_eq!((&page["clients"], &page["total"]), (&json!([]), &json!(1)));
     chat.ctl(&["list-clients", "--columns", "beauty"])
         .await
         .failed_with(2);

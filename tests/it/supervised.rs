@@ -135,6 +135,45 @@ async fn the_watchdog_is_fed_by_messages_that_came_back_on_every_lane() {
     assert_eq!(closed, json!([]));
 }
 
+/// The address of a socket that is held stands in the socket's unit: whoever changes the key is told
+/// that this changes nothing, and what does.
+#[tokio::test]
+async fn a_socket_that_is_held_stays_and_whoever_changes_its_key_is_told() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config::roomy().set("server.listen", vec!["127.0.0.1:1"]);
+    let chat = Daemon::start_on(config, socket).await;
+    let before = std::fs::read_to_string(chat.config_file()).unwrap();
+    let after = before.replace("127.0.0.1:1\"", "127.0.0.1:2\"");
+    assert_ne!(before, after);
+    std::fs::write(chat.config_file(), after).unwrap();
+
+    let strict = chat.ctl(&["reload", "--strict"]).await;
+    strict.failed_with(1);
+    assert!(strict.stderr.contains("chatd.socket"), "{strict:?}");
+    let set = chat.ctl(&["set-config", "server.listen=127.0.0.1:3"]).await;
+    set.failed_with(7);
+    assert!(set.stderr.contains("chatd.socket"), "{set:?}");
+    for command in ["plan-config", "reload"] {
+        let told = chat.ctl(&[command]).await;
+        assert_eq!(told.code, 0, "{told:?}");
+        let said = told
+            .stdout
+            .lines()
+            .find(|line| line.contains("server.listen"));
+        let said = said.unwrap_or_else(|| panic!("{command}: {told:?}"));
+        assert!(said.starts_with("changes nothing: "), "{said}");
+        assert!(said.contains("chatd.socket"), "{said}");
+        assert!(
+            told.stdout
+                .contains("0 applied, 0 need a restart, 1 passed by")
+        );
+    }
+    chat.logs(&["config.passed_by", "server.listen", "chatd.socket"])
+        .await;
+    let mut alice = Peer::connect(chat.chat()).await;
+    alice.hello("alice").await;
+}
+
 /// The connections of a crowd that comes while the daemon restarts: each is greeted by one life or
 /// the other, or told to come again.
 #[tokio::test]

@@ -174,5 +174,6 @@ pass
 
 source tests/systemd/watchdog.sh
 source tests/systemd/sockets.sh
+source tests/systemd/restore.sh
 source tests/systemd/drain.sh
 source tests/systemd/package.sh

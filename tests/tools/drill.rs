@@ -10,15 +10,17 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::readme::first_missing;
-use crate::stage::{Daemon, PATIENCE};
+use crate::stage::{Daemon, PATIENCE, own, succeeds};
 
 /// A command and what it has to show.
 struct Step {
@@ -81,13 +83,68 @@ pub(crate) fn the_handbook_finds_the_cause() {
     drill("full", &narrow);
     drop(people);
 
+    let disk = SmallDisk::mount();
+    let kept = Daemon::with(&[
+        "--set",
+        &format!("history.path={}", disk.path("history.db")),
+        "--set",
+        "limits.message_rate=unlimited",
+    ]);
+    let mut frank = Person::named(&kept, "frank");
+    for n in 0..20 {
+        frank.says("lobby", &format!("tea number {n}"));
+    }
+    drill("history", &kept);
+
+    fs::write(disk.path("core.4711"), vec![1; 4 << 20]).unwrap();
+    frank.talks_until_nothing_can_be_kept();
+    let insistence = Insistence::of(frank);
+    drill("disk", &kept);
+    drop((insistence, kept, disk));
+
     assert!(blocks.is_empty(), "nobody plays {:?}", blocks.keys());
+}
+
+/// Every command of the handbook's table of questions answers, on a daemon with somebody on it.
+pub(crate) fn each_question_has_a_command_that_answers() {
+    let text = handbook();
+    let table = text.split("\n## Questions\n").nth(1).unwrap();
+    let is_row = |line: &&str| line.starts_with('|');
+    let lines = table.lines().skip_while(|line| !is_row(line));
+    // Not the heading and the line under it.
+    let rows: Vec<&str> = lines.take_while(is_row).skip(2).collect();
+    assert!(rows.len() >= 24, "{} questions", rows.len());
+    let daemon = Daemon::start();
+    let mut alice = Person::named(&daemon, "alice");
+    alice.says("lobby", "hi");
+    let ends_it = |command: &&str| command.starts_with("chatctl drain");
+    let (mut commands, mut last) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let own = |code: &&str| code.starts_with("chatctl ") || code.starts_with("chatd ");
+        let (ends, goes_on): (Vec<_>, Vec<_>) = row.split('`').filter(own).partition(ends_it);
+        assert!(ends.len() + goes_on.len() > 0, "no command: {row}");
+        commands.extend(goes_on);
+        last.extend(ends);
+    }
+    for command in commands.into_iter().chain(last) {
+        println!("$ {command}");
+        let (program, arguments) = command.split_once(' ').unwrap();
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        match program {
+            "chatctl" => drop(daemon.chatctl(&arguments)),
+            _ => drop(succeeds(Command::new(own(program)).args(arguments))),
+        }
+    }
+}
+
+fn handbook() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    fs::read_to_string(path).unwrap()
 }
 
 /// The handbook's blocks, by name.
 fn blocks() -> BTreeMap<String, Vec<Step>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = handbook();
     let mut blocks = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -178,19 +235,40 @@ impl Person {
     }
 
     fn hears(&mut self, kind: &str) {
+        self.hears_one_of(&[kind]);
+    }
+
+    /// Waits for an object of one of these types.
+    fn hears_one_of(&mut self, kinds: &[&str]) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
             assert_ne!(
                 self.read.read_line(&mut line).unwrap(),
                 0,
-                "the end, no {kind}"
+                "the end, none of {kinds:?}"
             );
             let object: Value = serde_json::from_str(&line).unwrap();
-            if object["type"] == kind {
-                return;
+            if kinds.iter().any(|kind| object["type"] == *kind) {
+                return object;
             }
         }
+    }
+
+    /// Until the disk is full.
+    fn talks_until_nothing_can_be_kept(&mut self) {
+        let kept = (0..4000).all(|_| self.is_kept());
+        assert!(!kept, "the disk is still not full");
+    }
+
+    /// Says much, and hears whether that is kept.
+    fn is_kept(&mut self) -> bool {
+        let message = json!({"type": "message", "room": "lobby", "message": "x".repeat(3000)});
+        self.line(&message.to_string());
+        let answer = self.hears_one_of(&["ack", "error"]);
+        let is_kept = answer["type"] == "ack";
+        assert!(is_kept || answer["code"] == "store_unavailable", "{answer}");
+        is_kept
     }
 
     fn talks_until_somebody_is_behind(&mut self, daemon: &Daemon) {
@@ -203,6 +281,58 @@ impl Person {
                 self.says("den", &text);
             }
         }
+    }
+}
+
+/// Somebody who says it again until it is kept, or this is dropped.
+struct Insistence {
+    enough: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Insistence {
+    fn of(mut person: Person) -> Self {
+        let enough = Arc::<AtomicBool>::default();
+        let ends = enough.clone();
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) && !person.is_kept() {
+                thread::park_timeout(Duration::from_millis(20));
+            }
+        });
+        let thread = Some(thread);
+        Self { enough, thread }
+    }
+}
+
+impl Drop for Insistence {
+    fn drop(&mut self) {
+        self.enough.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking());
+        }
+    }
+}
+
+/// A disk of 8 MiB of its own, for as long as this lives.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=8m", "none"];
+        succeeds(Command::new("mount").args(mount).arg(folder.path()));
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        succeeds(Command::new("umount").arg("-l").arg(self.0.path()));
     }
 }
 

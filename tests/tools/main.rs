@@ -87,7 +87,6 @@ const PLAYS: &[Play] = plays! {
     Anywhere prometheus::has_no_complaint_about_the_rules needs ["promtool"];
     Anywhere prometheus::answers_every_query_of_the_dashboard needs ["nc", "curl", "prometheus"];
     Anywhere prometheus::every_runbook_can_be_followed needs ["nc"];
-    Anywhere drill::the_handbook_finds_the_cause needs ["curl", "script"];
     Anywhere faults::accept_fails_and_everybody_comes_in needs ["strace"];
     Anywhere clock::jumps_and_time_goes_on needs ["faketime"];
     Anywhere short::of_memory_and_the_limits_hold needs ["memory-cgroup"];
@@ -101,6 +100,8 @@ const PLAYS: &[Play] = plays! {
     Anywhere midway::of_a_migration_is_the_old_or_the_new_and_the_next_start_has_everything needs ["strace"];
     Alone disk::a_full_disk_loses_nothing_that_was_acknowledged needs ["unshare", "ip", "mount", "curl", "sleep"];
     Alone disk::after_another_boot_the_numbers_begin_a_new_life_unless_they_are_on_the_disk needs ["unshare", "ip", "mount"];
+    Anywhere drill::each_question_has_a_command_that_answers needs [];
+    Alone drill::the_handbook_finds_the_cause needs ["unshare", "ip", "mount", "curl", "script"];
     Alone plain_user::needs_no_flag_and_no_file needs ["unshare", "ip", "setpriv"];
     Alone readme::does_what_it_says needs ["unshare", "ip", "nc", "curl", "script"];
 };

@@ -189,6 +189,8 @@ pub(crate) struct Daemon {
     pub(crate) chat: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Where its history is.
+    history: PathBuf,
     folder: TempDir,
     /// How many whoever looks after it may have.
     descriptors: Option<u32>,
@@ -245,18 +247,21 @@ impl Daemon {
                 .find(|line| line.contains(" ready: "))
                 .map(str::to_owned)
         });
-        let address = |name: &str| {
+        let place = |name: &str| {
             let start = line
                 .split_once(&format!(" {name}="))
                 .expect("the address is named")
                 .1;
-            start.split(' ').next().unwrap().parse().unwrap()
+            start.split_whitespace().next().unwrap()
         };
+        let address = |name: &str| place(name).parse().unwrap();
         let (chat, admin, metrics) = (address("chat"), address("admin"), address("metrics"));
+        let history = place("history").into();
         Self {
             chat,
             admin,
             metrics,
+            history,
             folder,
             descriptors,
             program,
@@ -296,7 +301,7 @@ impl Daemon {
     }
 
     /// A command typed on a terminal beside the daemon: it finds its folders, its programs, and in
-    /// variables its configuration file and where its metrics are.
+    /// variables its configuration file, its history, and where its metrics and its chat are.
     pub(crate) fn shell(&self, script: &str) -> Command {
         let limit = self.descriptors.map(|most| format!("ulimit -n {most}; "));
         let mut shell = Command::new("script");
@@ -312,6 +317,8 @@ impl Daemon {
             .env("SHELL", "/bin/bash")
             .env("TERM", "xterm")
             .env("CONFIG", self.config())
+            .env("HISTORY", &self.history)
+            .env("CHATD_SERVER", self.chat.to_string())
             .env("METRICS", self.metrics.to_string());
         at_home(&mut shell, self.folder.path());
         shell

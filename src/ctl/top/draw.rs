@@ -127,6 +127,10 @@ fn title(app: &App) -> Line<'static> {
         .nth(1)
         .unwrap_or_default()
         .to_owned();
+    let busy = match &app.pulse["workers_busy_percent"] {
+        Value::Null => String::new(),
+        percent => format!("  busy {}%", number(percent)),
+    };
     let frozen = if app.is_frozen { "  FROZEN" } else { "" };
     Line::from(vec![
         Span::styled(
@@ -135,7 +139,7 @@ fn title(app: &App) -> Line<'static> {
         ),
         Span::styled(glyph.to_owned(), app.coloured(bold, colour)),
         Span::from(format!(
-            "  up {}  {clock}Z{frozen}",
+            "  up {}{busy}  {clock}Z{frozen}",
             time(&status["uptime_seconds"])
         )),
     ])
@@ -303,7 +307,7 @@ mod tests {
                 "status": {
                     "name": "chatd", "version": "0.1.0", "phase": "ready", "uptime_seconds": 3700.0,
                     "clients": 2, "clients_limit": 10000, "clients_by_state": {"behind": 1}, "rooms": 1,
-                    "gap_messages": 3, "committed_messages": sum,
+                    "gap_messages": 3, "committed_messages": sum, "workers": 2, "workers_busy_seconds": seconds,
                 },
                 "clients": [
                     {"id": 7, "username": "alice", "state": "behind", "dialect": "full", "lag_msgs": 12,
@@ -322,7 +326,10 @@ mod tests {
     #[test]
     fn eighty_by_twenty_four_has_all_that_matters() {
         let rows = screen(80, 24, &mut app());
-        assert_eq!(rows[0], "chatd 0.1.0  ● ready  up 1h1m  03:04:05Z");
+        assert_eq!(
+            rows[0],
+            "chatd 0.1.0  ● ready  up 1h1m  busy 50%  03:04:05Z"
+        );
         assert!(
             rows[1].starts_with("clients 2/10000  behind 1  rooms 1"),
             "{rows:#?}"

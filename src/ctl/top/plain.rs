@@ -51,7 +51,7 @@ pub(super) fn glance(desk: &mut Desk<'_>, order: &Top) -> Result<(), Trouble> {
     }
     let of = |name: &str| &pulse[name];
     desk.say(&format!(
-        "{} {} clients={} behind={} msgs/s={} deliveries/s={} bytes/s={} p99={}",
+        "{} {} clients={} behind={} msgs/s={} deliveries/s={} bytes/s={} p99={} busy={}%",
         plain(&glance["status"]["name"]),
         plain(of("phase")),
         plain(of("clients")),
@@ -60,6 +60,7 @@ pub(super) fn glance(desk: &mut Desk<'_>, order: &Top) -> Result<(), Trouble> {
         number(of("deliveries_per_second")),
         bytes(of("out_bytes_per_second")),
         time(of("delivery_p99_seconds")),
+        number(of("workers_busy_percent")),
     ))?;
     desk.print(CLIENTS, &clients)
 }

@@ -8,7 +8,7 @@ use serde_json::Map;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::address::{ADDRESS, Addresses};
+use super::address::{ADDRESS, AUDIT, Addresses};
 use crate::escape::visible;
 use crate::feed::Happening;
 
@@ -31,12 +31,13 @@ pub enum Form {
 
 /// The line of this event, line end included.
 pub(super) fn of_event(form: Form, addresses: Addresses, event: &Event<'_>) -> String {
+    let metadata = event.metadata();
     let mut fields = Fields {
         addresses,
+        is_operators: metadata.target() == AUDIT,
         ..Fields::default()
     };
     event.record(&mut fields);
-    let metadata = event.metadata();
     fields.write(form, *metadata.level(), metadata.target())
 }
 
@@ -96,6 +97,8 @@ impl Value {
 #[derive(Default)]
 struct Fields {
     addresses: Addresses,
+    /// Whether it tells what an operator said.
+    is_operators: bool,
     event: String,
     message: String,
     rest: Vec<(&'static str, Value)>,
@@ -109,7 +112,10 @@ impl Fields {
             }
             return;
         }
-        let shown = shortened(visible(shortened(value).as_ref()).as_ref()).into_owned();
+        let mut shown = shortened(visible(shortened(value).as_ref()).as_ref()).into_owned();
+        if self.is_operators {
+            shown = self.addresses.shown_within(&shown);
+        }
         match field.name() {
             "event" => self.event = shown,
             "message" => self.message = shown,

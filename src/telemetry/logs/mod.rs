@@ -8,7 +8,8 @@
 //! - The level can be changed at run time ([`Logs::set_level`]): only the filter is replaced.
 //! - The same events go to those who listen ([`Logs::feed`]), down to debug whatever the level is,
 //!   and only while somebody listens.
-//! - The address of a client stands in the field `addr` and nowhere else, as `log.addresses` says.
+//! - The address of a client stands in the field `addr` and nowhere else, as `log.addresses` says; but
+//!   an operator's call (target `audit`) is told in the operator's words, and there every address is.
 //!
 //! Not here: spans (nothing opens any), files, rotation, the journal's own socket. journald,
 //! logrotate and containers all read stderr.

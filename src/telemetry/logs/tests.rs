@@ -92,6 +92,24 @@ fn a_program_gets_one_json_object() {
 }
 
 #[test]
+fn what_an_operator_said_is_told_without_the_addresses_in_it() {
+    for (addresses, shown) in [
+        (Addresses::Full, "192.0.2.77"),
+        (Addresses::Short, "192.0.2.0/24"),
+        (Addresses::None, "…"),
+    ] {
+        let line = written(Form::Json, "info", |logs| {
+            logs.set_addresses(addresses);
+            let (params, why) = (r#"{"addr":"192.0.2.77"}"#, "there is no ban of 192.0.2.77");
+            tracing::info!(target: "audit", event = "admin.call", params, why);
+        });
+        let object: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(object["params"], format!("{{\"addr\":\"{shown}\"}}"));
+        assert_eq!(object["why"], format!("there is no ban of {shown}"));
+    }
+}
+
+#[test]
 fn no_value_breaks_its_line_or_reaches_a_terminal_raw() {
     let evil = "a\r\nb\x1b[2J\u{202e}\u{9b}c";
     for form in [Form::Json, Form::Journal, Form::Text { colours: false }] {

@@ -145,6 +145,10 @@ pub struct HistoryGauges {
     pub file_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
+    /// Bytes that are free on the disk that the database lies on.
+    pub disk_free_bytes: u64,
+    /// Bytes of that disk.
+    pub disk_bytes: u64,
     /// Messages on their way into the store.
     pub queued: u64,
     /// How many there may be.
