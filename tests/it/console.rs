@@ -132,7 +132,7 @@ async fn a_thousand_listeners_that_do_not_read_cost_nothing_and_are_told_what_th
         grown < 32 << 20,
         "{STALLED} stalled listeners made it grow by {grown}"
     );
-    assert!(slowest < Duration::from_secs(2), "status took {slowest:?}");
+    assert!(slowest < Duration::from_secs(5), "status took {slowest:?}");
     bob.publish("den", "chat goes on").await;
 
     // The first one reads at last.
