@@ -92,6 +92,16 @@ pub(super) fn faults() -> Vec<Fault> {
                 .limit("write_stall", "8s")
         }),
         Fault::new(
+            "more bytes for the slow than may be kept",
+            Found::Counted("chatd_buffer_evictions_total", "", ""),
+            |chat| Box::pin(slow_readers(chat, false)),
+        )
+        .with(|config| {
+            config
+                .limit("buffer_bytes", "1KiB")
+                .limit("write_stall", "2s")
+        }),
+        Fault::new(
             "people who answer no ping",
             Found::Closed("ping_timeout", ""),
             |chat| Box::pin(mute(chat)),
