@@ -62,6 +62,13 @@ pub struct Topic {
     pub time_ms: i64,
 }
 
+impl Topic {
+    /// Whether it says that there is none any more: then the room has none.
+    pub fn is_none(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
 /// The number of a message in its room: dense, from 1. Zero is "before the first".
 pub type Seq = u64;
 

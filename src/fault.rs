@@ -59,7 +59,7 @@ error_codes! {
     NoSuchRoom = "no_such_room";
     /// The session is not a member of the room.
     NotInRoom = "not_in_room";
-    /// `limits.rooms_per_client` or `limits.rooms` is reached.
+    /// `limits.rooms_per_client`, `limits.rooms` or `history.max_rooms` is reached.
     TooManyRooms = "too_many_rooms";
     /// Faster than `limits.request_rate`.
     RateLimited = "rate_limited";
@@ -133,6 +133,14 @@ details! {
     BareCr = BadJson, "bare_cr";
     /// A byte order mark before the object.
     Bom = BadJson, "bom";
+    /// `limits.rooms_per_client` is reached.
+    RoomsPerClient = TooManyRooms, "rooms_per_client";
+    /// `limits.rooms` is reached.
+    Rooms = TooManyRooms, "rooms";
+    /// `history.max_rooms` is reached.
+    MaxRooms = TooManyRooms, "max_rooms";
+    /// Longer than `limits.topic`.
+    Topic = BadField, "topic";
     /// A CR inside a line of the text dialect.
     BareCrInText = BadField, "bare_cr";
     /// The first line of a session.

@@ -177,3 +177,47 @@ fn nothing_unsafe_and_nothing_that_overflows_in_silence() {
         Some(true)
     );
 }
+
+/// Whoever builds the fuzzers builds them from their own lock file, and a build that has to change
+/// it first needs a network.
+#[test]
+fn the_fuzzers_lock_file_has_all_that_the_daemon_asks_for() {
+    let table = |path: &str| -> Table {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        text.parse().unwrap()
+    };
+    let locked = table("fuzz/Cargo.lock");
+    let locked = locked["package"].as_array().unwrap();
+    let word = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+    let is_daemon = |package: &&toml::Value| word(package, "name") == "chatd";
+    let daemon = locked.iter().find(is_daemon).unwrap();
+    let needs = daemon["dependencies"].as_array().unwrap().iter();
+    let needs: Vec<&str> = needs.map(|need| need.as_str().unwrap()).collect();
+
+    let manifest = table("Cargo.toml");
+    let asked = manifest["dependencies"].as_table().unwrap();
+    for (name, asked) in asked {
+        let is_it = |need: &&str| need.split(' ').next() == Some(name.as_str());
+        assert!(
+            needs.iter().any(is_it),
+            "{name} is new: `cargo +nightly fuzz build` adds it to fuzz/Cargo.lock"
+        );
+        let least = asked.get("version").unwrap_or(asked).as_str().unwrap();
+        let has_enough = locked
+            .iter()
+            .filter(|package| word(package, "name") == *name)
+            .any(|package| numbers(&word(package, "version")) >= numbers(least));
+        assert!(
+            has_enough,
+            "{name} of fuzz/Cargo.lock is older than {least}"
+        );
+    }
+    let count = asked.len();
+    assert_eq!(needs.len(), count, "fuzz/Cargo.lock has more than {count}");
+}
+
+/// The numbers of a version, for a comparison.
+fn numbers(version: &str) -> Vec<u64> {
+    let release = version.split(['-', '+']).next().unwrap();
+    release.split('.').map(|n| n.parse().unwrap()).collect()
+}

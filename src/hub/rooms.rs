@@ -16,6 +16,8 @@ use crate::store::RoomRow;
 pub enum NoRoom {
     /// `limits.rooms` is reached.
     TooMany,
+    /// `history.max_rooms` is reached.
+    TooManyKept,
     /// The system gives no random bits for an epoch.
     NoRandomness,
     /// It is being brought in from elsewhere.
@@ -77,7 +79,7 @@ impl Hub {
     fn new_room(&self, name: &RoomName, rooms: usize) -> Result<Room, NoRoom> {
         if let Some(keep) = self.log.kept() {
             if rooms >= keep.retention().rooms && *name != self.default_room {
-                return Err(NoRoom::TooMany);
+                return Err(NoRoom::TooManyKept);
             }
             return Ok(Room::to_be_kept(
                 name.clone(),

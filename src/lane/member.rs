@@ -6,7 +6,7 @@ use super::Lane;
 use super::seat::{Membership, Replay};
 use crate::close::Detail;
 use crate::event::{Change, GapReason, Presence, Seq};
-use crate::fault::ErrorCode;
+use crate::fault::{self, ErrorCode};
 use crate::hub::NoRoom;
 use crate::log::Room;
 use crate::name::{Nick, RoomName};
@@ -63,12 +63,16 @@ impl Lane {
         }
         if self.seats[at].memberships.len() >= self.limits.rooms_per_client {
             return Err(Flaw::new(
-                ErrorCode::TooManyRooms,
+                fault::Detail::RoomsPerClient,
                 "you are in too many rooms",
             ));
         }
         let room = self.hub.enter_room(&name).map_err(|no| match no {
-            NoRoom::TooMany => Flaw::new(ErrorCode::TooManyRooms, "there are too many rooms"),
+            NoRoom::TooMany => Flaw::new(fault::Detail::Rooms, "there are too many rooms"),
+            NoRoom::TooManyKept => Flaw::new(
+                fault::Detail::MaxRooms,
+                "there are too many rooms with a past; no new one can be made",
+            ),
             NoRoom::Reserved => Flaw::new(
                 ErrorCode::StoreUnavailable,
                 "the room is being brought in from elsewhere; try again",

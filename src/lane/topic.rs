@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Lane;
 use super::reply::About;
 use crate::event::Topic;
-use crate::fault::ErrorCode;
+use crate::fault::{Detail, ErrorCode};
 use crate::log::{Appended, Room};
 use crate::wire::{Flaw, Reply};
 
@@ -30,7 +30,10 @@ impl Lane {
         }
         if text.len() > self.limits.topic {
             let most = format!("at most {} bytes", self.limits.topic);
-            return Err(Flaw::bad("topic", &most));
+            return Err(Flaw {
+                rejection: Detail::Topic.into(),
+                ..Flaw::bad("topic", &most)
+            });
         }
         if text.chars().any(char::is_control) {
             return Err(Flaw::bad("topic", "a line without control characters"));

@@ -200,7 +200,8 @@ fn write(keep: &Keep, writer: &mut Writer, turn: &mut Turn, time_ms: i64) -> Res
             bytes += message.cost();
         }
         if let Some(topic) = group.last_topic() {
-            work.set_topic(key, Some(topic)).map_err(sure)?;
+            let topic = Some(topic).filter(|topic| !topic.is_none());
+            work.set_topic(key, topic).map_err(sure)?;
         }
         if bytes > 0 {
             work.settle(key, seq, bytes).map_err(sure)?;

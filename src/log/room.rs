@@ -392,7 +392,7 @@ impl Room {
             .map(|pending| match pending {
                 Pending::Unnumbered(event) => {
                     if let Event::Topic(_, topic) = &event {
-                        state.topic = Some(topic.clone());
+                        state.topic = Some(topic.clone()).filter(|topic| !topic.is_none());
                     }
                     event
                 }

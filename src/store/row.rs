@@ -90,7 +90,8 @@ impl RoomRow {
             first: row.get(4)?,
             bytes: row.get(5)?,
             turn: row.get(6)?,
-            topic,
+            // Older daemons kept that a topic was taken away.
+            topic: topic.filter(|topic| !topic.is_none()),
         };
         if room.first == 0 || room.first > room.head + 1 || room.head >= SEQ_END {
             let text = format!("the numbers of room {} cannot be", room.name);

@@ -34,7 +34,7 @@
 //! | an object with `type` = `hello` | full |
 //! | an object with strings `username` and `message` | basic |
 //! | another object | error `hello_required`, close |
-//! | begins with `{` and is no object | an error; it may be tried again |
+//! | begins with `{`, or a byte order mark and `{`, and is no object | an error; it may be tried again |
 //! | empty, or begins with `/` | text |
 //! | opens HTTP, TLS, SSH, PROXY, IRC, SMTP or RESP, is not UTF-8, has control characters | closed (`protocol_error`), nothing is interpreted |
 //! | any other text | text; this line is *not* said, and the answer says so |

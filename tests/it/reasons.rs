@@ -22,6 +22,9 @@ const NEEDS_FAULTS: [&str; 4] = [
     "store_unavailable",
 ];
 
+/// What only a daemon that keeps a history says: the siege finds it.
+const NEEDS_STORE: fault::Detail = fault::Detail::MaxRooms;
+
 /// A daemon and what its clients were told.
 struct Stage {
     chat: Daemon,
@@ -405,6 +408,14 @@ impl Stage {
                 br#"{"type":"message","message":["x"]}"#.to_vec(),
             ),
             (
+                "bad_field",
+                format!(
+                    r#"{{"type":"topic","room":"lobby","topic":"{}"}}"#,
+                    "x".repeat(501)
+                )
+                .into(),
+            ),
+            (
                 "nick_invalid",
                 br#"{"type":"nick","username":"a\u0000b"}"#.to_vec(),
             ),
@@ -448,14 +459,12 @@ impl Stage {
             "cannot_receive",
         )
         .await;
-        self.set("rooms_per_client", "1").await;
-        self.is_refused(
-            &mut bob,
-            br#"{"type":"join","room":"another"}"#,
-            "too_many_rooms",
-        )
-        .await;
-        self.unset("rooms_per_client").await;
+        for limit in ["rooms_per_client", "rooms"] {
+            self.set(limit, "1").await;
+            let join = br#"{"type":"join","room":"another"}"#;
+            self.is_refused(&mut bob, join, "too_many_rooms").await;
+            self.unset(limit).await;
+        }
         let elsewhere = br#"{"type":"history","room":"den","epoch":"elsewhere"}"#;
         self.is_refused(&mut bob, elsewhere, "history_expired")
             .await;
@@ -643,7 +652,8 @@ async fn every_reason_stands_in_all_five_places() {
         stage.rejection_stands([word, ""]).await;
         seen += 1;
     }
-    for detail in fault::Detail::ALL {
+    let all = fault::Detail::ALL.iter();
+    for detail in all.filter(|detail| **detail != NEEDS_STORE) {
         stage
             .rejection_stands([detail.code().as_str(), detail.as_str()])
             .await;

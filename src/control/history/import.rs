@@ -125,6 +125,7 @@ impl Control {
             return Err(Refused::Invalid(text));
         }
         let topic = order.topic.as_ref().map(topic_of).transpose()?;
+        let topic = topic.filter(|topic| !topic.is_none());
         if lock(&self.0.works.import).is_some() {
             return Err(Refused::State(
                 "another room is being brought in".to_owned(),

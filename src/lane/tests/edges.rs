@@ -62,6 +62,28 @@ fn a_line_without_an_end_leaves_others_their_turns() {
 }
 
 #[test]
+fn a_thousand_lines_at_once_leave_others_their_turns() {
+    let limits = Limits {
+        unacked: 10_000,
+        ..quiet()
+    };
+    play(limits, async |house: House| {
+        let mut mallory = house.full_in("mallory", "den").await;
+        let mut alice = house.full_in("alice", "den").await;
+        mallory.says(&vec![message("x"); 1_000].join("\n")).await;
+        alice.says(&message("and I?")).await;
+        let ack = loop {
+            let line = json(&alice.line().await);
+            if line["type"] == "ack" {
+                break line;
+            }
+        };
+        // A turn of mallory's, and another if hers comes first again.
+        assert!(ack["seq"].as_u64() <= Some(65), "{ack}");
+    });
+}
+
+#[test]
 fn a_failed_hello_leaves_no_identity_behind() {
     play(quiet(), async |house: House| {
         let _alice = house.full("alice").await;

@@ -3,6 +3,7 @@
 use crate::harness::{Daemon, Peer};
 
 use super::Fault;
+use super::crowds::{accepted, are_accepted};
 use super::found::Found;
 
 pub(super) fn faults() -> Vec<Fault> {
@@ -224,6 +225,7 @@ const LIVES: &[&[&str]] = &[
 ];
 
 async fn resets(chat: &Daemon) -> u64 {
+    let before = accepted(chat).await;
     let mut resets = 0;
     for life in LIVES {
         for count in 0..=life.len() {
@@ -233,6 +235,7 @@ async fn resets(chat: &Daemon) -> u64 {
             resets += 1;
         }
     }
+    are_accepted(chat, before, resets).await;
     // Some had ended by themselves.
-    resets / 2
+    resets as u64 / 2
 }

@@ -1,7 +1,5 @@
 //! Where a fault is found, and under which words.
 
-use serde_json::json;
-
 use crate::harness::{Daemon, until};
 
 /// The words of one fault, from closed sets.
@@ -17,6 +15,9 @@ pub(super) enum Found {
     Accept(&'static str),
     /// The configuration was read again.
     Reloads,
+    /// Nobody was refused anything, but it is counted: the family, one label of it, and what stands
+    /// in the log if anything does.
+    Counted(&'static str, &'static str, &'static str),
 }
 
 impl Found {
@@ -52,19 +53,34 @@ impl Found {
                 labels(["error", ""], [cause, ""]),
             ),
             Self::Reloads => ("chatd_config_reloads_total", Vec::new()),
+            Self::Counted(family, label, _) => (family, vec![label.to_owned()]),
         }
     }
 
-    /// What stands in its line of the log.
-    fn words(self) -> Vec<&'static str> {
+    /// What stands in its line of the log, if it has one.
+    fn words(self) -> Vec<String> {
         let words = match self {
-            Self::Closed(reason, detail) => ["\"client.closed\"", reason, detail],
-            Self::Refused(reason, detail) => ["\"connection.refused\"", reason, detail],
-            Self::Rejected(code, detail) => ["\"line.rejected\"", code, detail],
-            Self::Accept(_) => ["\"accept.failed\"", "\"chat\"", ""],
-            Self::Reloads => ["\"config.reloaded\"", "", ""],
+            Self::Closed(reason, detail) => ["client.closed", reason, detail],
+            Self::Refused(reason, detail) => ["connection.refused", reason, detail],
+            Self::Rejected(code, detail) => ["line.rejected", code, detail],
+            Self::Accept(_) => ["accept.failed", "chat", ""],
+            Self::Reloads => ["config.reloaded", "", ""],
+            Self::Counted(_, _, event) => [event, "", ""],
         };
-        words.into_iter().filter(|word| !word.is_empty()).collect()
+        let words = words.into_iter().filter(|word| !word.is_empty());
+        words.map(|word| format!("\"{word}\"")).collect()
+    }
+
+    /// The list of `chatctl` in which it stands, if it stands in one, and its words there.
+    fn list(self) -> Option<(&'static [&'static str], [&'static str; 2])> {
+        match self {
+            Self::Closed(reason, detail) => Some((&["list-closed"], [reason, detail])),
+            Self::Refused(reason, detail) => {
+                Some((&["list-closed", "--refused"], [reason, detail]))
+            }
+            Self::Rejected(code, detail) => Some((&["errors"], [code, detail])),
+            _ => None,
+        }
     }
 
     /// Waits until all who look find it `times` times more than `before`; the log, from its byte
@@ -78,18 +94,20 @@ impl Found {
         until(&format!("{words:?} in the log"), async || {
             let news = chat.stderr().get(log..).unwrap_or_default().to_owned();
             let has_all = |line: &str| words.iter().all(|word| line.contains(word));
-            news.lines().any(has_all).then_some(())
+            (words.is_empty() || news.lines().any(has_all)).then_some(())
         })
         .await;
-        if let Self::Closed(reason, detail) = self {
-            let listed = chat.ctl(&["--format", "json", "list-closed"]).await.json();
+        if let Some((list, [reason, detail])) = self.list() {
+            let mut arguments = vec!["--format", "json"];
+            arguments.extend(list);
+            arguments.extend(["--reason", reason]);
+            if !detail.is_empty() {
+                arguments.extend(["--detail", detail]);
+            }
+            let listed = chat.ctl(&arguments).await.json();
             let rows = listed.as_array().unwrap();
-            let is_it =
-                |row: &&serde_json::Value| row["reason"] == reason && row["detail"] == detail;
-            let query = json!({ "reason": reason, "detail": detail });
-            let asked = chat.ask("clients.closed", query).await;
             assert!(
-                rows.iter().any(|row| is_it(&row)) || !asked["closed"][0].is_null(),
+                rows.iter().any(|row| row["reason"] == reason),
                 "{self:?} is not among {listed}"
             );
         }

@@ -9,7 +9,9 @@ mod canary;
 mod crowds;
 mod found;
 mod hands;
+mod paces;
 mod rest;
+mod rooms;
 
 use futures_util::future::LocalBoxFuture;
 
@@ -115,11 +117,15 @@ async fn fault_after_fault_and_the_talk_goes_on() {
     reconfigure(&chat, peace()).await;
     crowds::has_been_here(&chat).await;
     let rest = Rest::of(&chat).await;
-    let faults: Vec<Fault> = [bytes::faults(), crowds::faults(), hands::faults()]
-        .into_iter()
-        .flatten()
-        .collect();
-    assert!(faults.len() > 30, "{}", faults.len());
+    let kinds = [
+        bytes::faults(),
+        crowds::faults(),
+        paces::faults(),
+        rooms::faults(),
+        hands::faults(),
+    ];
+    let faults: Vec<Fault> = kinds.into_iter().flatten().collect();
+    assert!(faults.len() > 50, "{}", faults.len());
     for fault in &faults {
         fault.happens(&chat, &mut canary, &rest).await;
     }
