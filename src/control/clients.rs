@@ -296,7 +296,7 @@ impl ClientRow {
             client: visible(&short).into_owned(),
             gap_msgs: card.gap_msgs.get(),
             gap_reason: card.last_gap().map_or("", GapReason::as_str),
-            paced: card.paced.get(),
+            paced: card.paced(),
         }
     }
 

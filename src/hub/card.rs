@@ -4,7 +4,7 @@
 //! `chatctl list-clients` answers while every worker is busy.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -104,8 +104,7 @@ pub struct Card {
     pub last_line_ms: AtomicU64,
     /// Messages that it was told it will not hear.
     pub gap_msgs: Counter,
-    /// Times that it was not read for a while because it was over its rate.
-    pub paced: Counter,
+    paced: AtomicU32,
     /// Why numbers were missing last: its place among all reasons and 1; 0 is never.
     last_gap: AtomicU8,
     dialect: AtomicU8,
@@ -156,7 +155,7 @@ impl Card {
             lag_ms: AtomicU64::new(0),
             last_line_ms: AtomicU64::new(0),
             gap_msgs: Counter::default(),
-            paced: Counter::default(),
+            paced: AtomicU32::new(0),
             last_gap: AtomicU8::new(0),
             dialect: AtomicU8::new(Dialect::None as u8),
             state: AtomicU8::new(SessionState::New as u8),
@@ -183,6 +182,18 @@ impl Card {
     /// Its lane has seen how it fares.
     pub fn set_state(&self, state: SessionState) {
         self.state.store(state as u8, Relaxed);
+    }
+
+    /// Times that it was not read for a while because it was over its rate; at 2³²−1 it stays there.
+    pub fn paced(&self) -> u64 {
+        self.paced.load(Relaxed).into()
+    }
+
+    /// Its lane does not read it for a while.
+    pub fn note_paced(&self) {
+        // Only its lane writes.
+        let more = self.paced.load(Relaxed).saturating_add(1);
+        self.paced.store(more, Relaxed);
     }
 
     /// Its texts, copied.

@@ -213,7 +213,7 @@ impl Lane {
         if let Some(resume) = input.messages.spend(now, rate, self.limits.message_burst) {
             input.resume_at = Some(resume);
             self.meter.paced.add(1);
-            seat.card.paced.add(1);
+            seat.card.note_paced();
             let pause = resume.duration_since(now).as_micros();
             let micros = u64::try_from(pause).unwrap_or(u64::MAX);
             self.meter.paced_micros.add(micros);
