@@ -35,8 +35,9 @@ pub struct Happening {
 /// What a listener is told.
 #[derive(Clone, Debug)]
 pub enum Told {
-    /// Something happened.
-    Happened(Arc<Happening>),
+    /// Something happened; and the same as one line of JSON, line end included, which is written out
+    /// once for all who listen.
+    Happened(Arc<Happening>, Arc<str>),
     /// So many happenings are missing here.
     Lagged(u64),
 }
@@ -106,7 +107,8 @@ impl Feed {
                 let _ = self.out.send(Told::Lagged(untold));
             }
             // An error says that nobody listens any more.
-            let _ = self.out.send(Told::Happened(Arc::new(happening)));
+            let line = line(&happening).into();
+            let _ = self.out.send(Told::Happened(Arc::new(happening), line));
         }
     }
 
@@ -162,12 +164,23 @@ impl Listener {
     pub async fn next(&mut self) -> Option<Told> {
         match self.told.recv().await {
             Ok(told) => Some(told),
-            Err(broadcast::error::RecvError::Lagged(missed)) => {
-                self.feed.lost.fetch_add(missed, Relaxed);
-                Some(Told::Lagged(missed))
-            }
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(self.lagged(missed)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
+    }
+
+    /// The same without waiting; none if nothing is there yet.
+    pub fn ready(&mut self) -> Option<Told> {
+        match self.told.try_recv() {
+            Ok(told) => Some(told),
+            Err(broadcast::error::TryRecvError::Lagged(missed)) => Some(self.lagged(missed)),
+            Err(_) => None,
+        }
+    }
+
+    fn lagged(&self, missed: u64) -> Told {
+        self.feed.lost.fetch_add(missed, Relaxed);
+        Told::Lagged(missed)
     }
 }
 
@@ -175,6 +188,13 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.feed.leave();
     }
+}
+
+fn line(happening: &Happening) -> String {
+    // A map of text to values can always be written.
+    let mut line = serde_json::to_string(&happening.object).unwrap_or_default();
+    line.push('\n');
+    line
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -197,7 +217,7 @@ mod tests {
 
     async fn hears(listener: &mut Listener) -> String {
         match listener.next().await.unwrap() {
-            Told::Happened(happening) => happening.event.clone(),
+            Told::Happened(happening, _) => happening.event.clone(),
             Told::Lagged(n) => format!("lagged {n}"),
         }
     }

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::control::{Events, Top, Traced};
 use crate::rpc::LONGEST_ANSWER;
 
+/// Bytes of events from which on they are written: a listener who has stopped reading keeps so much.
+const AT_ONCE: usize = 4096;
+
 /// What is listened to.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -17,10 +20,19 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// The next line, line end included; none at the end.
+    /// The next lines, line ends included; none at the end. Safe to drop and call again.
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let object = match self {
-            Self::Events(events) => events.next().await?,
+            Self::Events(events) => {
+                let mut lines = events.next().await?.as_bytes().to_vec();
+                // A crowd of listeners costs a write for many events, not one for each.
+                while lines.len() < AT_ONCE
+                    && let Some(line) = events.ready()
+                {
+                    lines.extend_from_slice(line.as_bytes());
+                }
+                return Some(lines);
+            }
             Self::Trace(trace) => trace.next().await?,
             Self::Top(top) => serde_json::to_value(top.next().await).unwrap_or_default(),
         };

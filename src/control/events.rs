@@ -78,16 +78,30 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event that fits, or `{"lagged":n}`. None when the daemon ends.
-    pub async fn next(&mut self) -> Option<Value> {
+    /// The line of the next event that fits, or of `{"lagged":n}`. None when the daemon ends.
+    pub async fn next(&mut self) -> Option<Arc<str>> {
         loop {
-            match self.listener.next().await? {
-                Told::Happened(happening) if self.query.fits(&happening) => {
-                    return Some(Value::Object(happening.object.clone()));
-                }
-                Told::Happened(_) => {}
-                Told::Lagged(missed) => return Some(json!({"lagged": missed})),
+            let told = self.listener.next().await?;
+            if let Some(line) = self.line(told) {
+                return Some(line);
             }
+        }
+    }
+
+    /// The same without waiting; none if nothing is there yet.
+    pub fn ready(&mut self) -> Option<Arc<str>> {
+        loop {
+            let told = self.listener.ready()?;
+            if let Some(line) = self.line(told) {
+                return Some(line);
+            }
+        }
+    }
+
+    fn line(&self, told: Told) -> Option<Arc<str>> {
+        match told {
+            Told::Happened(happening, line) => self.query.fits(&happening).then_some(line),
+            Told::Lagged(missed) => Some(format!("{}\n", json!({"lagged": missed})).into()),
         }
     }
 }
