@@ -40,10 +40,12 @@ const EVERY: Duration = Duration::from_millis(50);
 const CLUMSY: usize = 8;
 /// Of one of them, at once, and how often.
 const MISTAKES: (usize, Duration) = (3, Duration::from_millis(24));
+/// The same in a hurry, as often as it goes.
+const HURRIED: usize = 500;
 /// Events that a reader has not been told of when it has stalled for good.
-const MISSED: f64 = 50.0;
+const MISSED: f64 = 10.0;
 /// How long readers of events may take until then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -314,16 +316,21 @@ fn drain(listeners: Vec<TcpStream>, enough: Arc<AtomicBool>) -> JoinHandle<()> {
     })
 }
 
-/// Makes mistakes, never two in a row, and does not care what is said about them.
+/// Makes mistakes, never two in a row, and hears each answer before the next ones: nothing of a
+/// hurry is left to do when it is over.
 fn err(mut clumsy: TcpStream, enough: &AtomicBool, hurry: &AtomicBool) {
-    let mut ear = clumsy.try_clone().unwrap();
-    thread::spawn(move || std::io::copy(&mut ear, &mut std::io::sink()));
+    let mut answers = BufReader::new(clumsy.try_clone().unwrap()).lines();
     let (at_once, pause) = MISTAKES;
-    // A ping between two of them: too many in a row would end the session.
-    let lines = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(at_once);
     while !enough.load(Ordering::Relaxed) {
+        let hurries = hurry.load(Ordering::Relaxed);
+        let count = if hurries { HURRIED } else { at_once };
+        // A ping between two of them: too many in a row would end the session.
+        let lines = "{\"type\":\"dance\"}\n{\"type\":\"ping\"}\n".repeat(count);
         clumsy.write_all(lines.as_bytes()).unwrap();
-        if !hurry.load(Ordering::Relaxed) {
+        for _ in 0..2 * count {
+            answers.next().unwrap().unwrap();
+        }
+        if !hurries {
             thread::sleep(pause);
         }
     }
