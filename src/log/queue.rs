@@ -90,6 +90,7 @@ impl Queue {
     /// Waits for events, at most so long, and takes a turn's worth out.
     pub(super) fn take(&self, turn: &mut Vec<Entry>, patience: Option<Duration>) -> Found {
         let mut entries = self.entries();
+        let is_early = entries.waiting.is_empty();
         while entries.waiting.is_empty() {
             if entries.is_closed {
                 return Found::Closed;
@@ -114,6 +115,13 @@ impl Queue {
             };
         }
         entries.is_asleep = false;
+        if is_early && entries.waiting.len() < TURN {
+            // Woken for the first of them, perhaps in the midst of the lane that has more: where it
+            // waits for this processor it goes on, and the turn gets larger. Elsewhere this is nothing.
+            drop(entries);
+            std::thread::yield_now();
+            entries = self.entries();
+        }
         let count = entries.waiting.len().min(TURN);
         turn.extend(entries.waiting.drain(..count));
         entries.under_way += count;
