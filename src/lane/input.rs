@@ -77,11 +77,8 @@ impl Lane {
     /// Goes on with a session that stopped reading for its own answers or replies, now that they
     /// are given out. The other reasons have wakers of their own.
     pub(super) fn go_on(&self, at: usize) {
-        let (input, waits) = (
-            &self.seats[at].input,
-            matches!(self.seats[at].input.slot, SlotWait::Waiting(_)),
-        );
-        if !waits && !input.barrier && self.may_go_on(at) {
+        let waits = matches!(self.seats[at].input.slot, SlotWait::Waiting(_));
+        if !waits && self.may_go_on(at) {
             self.seats[at].wake();
         }
     }
@@ -198,6 +195,7 @@ impl Lane {
         let seat = &self.seats[at];
         seat.closing.is_none()
             && seat.input.resume_at.is_none()
+            && !seat.input.barrier
             && seat.unanswered.len() < self.limits.unacked
             && seat.telling.is_none()
             && seat.output.waiting() < self.limits.outbox / 2

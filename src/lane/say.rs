@@ -197,7 +197,12 @@ impl Lane {
         let number = ticket.number;
         match self.hub.retries.begin(key, ticket, bounds) {
             Begun::New(ticket) => Some(ticket),
-            Begun::Waits => None,
+            Begun::Waits => {
+                // Another session of this identity may be about to append the first try. What comes
+                // after it here must not be faster.
+                self.seats[at].input.barrier = true;
+                None
+            }
             Begun::Known(outcome) => {
                 self.seats[at].unanswered.resolve(number, outcome);
                 None

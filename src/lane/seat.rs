@@ -68,7 +68,8 @@ pub(super) struct Input {
     pub(super) eof: bool,
     /// What it is still to hear after its end of file: each room and its head at that time.
     pub(super) last: Option<Box<[(u64, Seq)]>>,
-    /// A request waits until all messages before it are answered.
+    /// No line is taken until all messages before it are answered: the next one is a request, or
+    /// the last one a retry whose first try is on its way.
     pub(super) barrier: bool,
     pub(super) slot: SlotWait,
     pub(super) messages: Pace,

@@ -6,6 +6,7 @@ use super::*;
 use crate::event::{Change, Presence, SessionId};
 use crate::hub::Claim;
 use crate::log::{Draft, Slot};
+use crate::mail::{Begun, RetryKey, RetryTarget, Ticket};
 use crate::name::Nick;
 
 fn quiet() -> Limits {
@@ -256,7 +257,7 @@ fn a_flood_from_another_thread_does_not_starve_the_sessions() {
                 while begun.elapsed() < Duration::from_secs(3) {
                     let draft = Draft::new(SessionId(99), Nick::guest(99), words.as_str().into());
                     let slot: Slot = hub.log.try_slot().unwrap();
-                    let ticket = crate::mail::Ticket {
+                    let ticket = Ticket {
                         lane: Arc::default(),
                         session: SessionId(99),
                         number: 0,
@@ -579,5 +580,69 @@ fn who_is_behind_in_one_room_and_speaks_in_another_reads_on() {
         hears_all_of_the_den(&mut bob, 200).await;
         // Not only when the next ping is due.
         assert!(begun.elapsed() < Duration::from_secs(1));
+    });
+}
+
+/// The same person twice, on two lanes: the first try is noted and not in the log yet. On a busy
+/// machine the second connection overtakes the first one there.
+#[test]
+fn what_follows_a_retry_does_not_overtake_its_first_try() {
+    play(quiet(), |house| async move {
+        let hub = house.hub.clone();
+        let elsewhere = SessionId(1_000);
+        let identity = hub.identify(elsewhere, None).unwrap();
+        let nick = Nick::new("alice").unwrap();
+        let mut again = house.guest().await;
+        again
+            .says(&format!(
+                r#"{{"type":"hello","version":1,"username":"alice","resume":"{}","caps":[]}}"#,
+                identity.secret
+            ))
+            .await;
+        again.hears("welcome").await;
+        again.says(r#"{"type":"join","room":"den"}"#).await;
+        again.hears("joined").await;
+        let room = hub.enter_room(&RoomName::new("den").unwrap()).unwrap();
+        let key = RetryKey {
+            identity: identity.id,
+            target: RetryTarget::Room(room.id),
+            cid: "one".into(),
+        };
+        let ticket = Ticket {
+            lane: Arc::default(),
+            session: elsewhere,
+            number: 0,
+            retry: None,
+        };
+        let bounds = (Duration::from_secs(60), 100);
+        let Begun::New(first) = hub.retries.begin(key, ticket, bounds) else {
+            panic!("it was said before");
+        };
+        for cid in ["one", "two"] {
+            again
+                .says(&format!(
+                    r#"{{"type":"message","room":"den","message":"{cid}","cid":"{cid}"}}"#
+                ))
+                .await;
+        }
+        settle().await;
+        assert_eq!(room.head(), 0, "the second waits for the first");
+
+        let mut draft = Draft::new(elsewhere, nick, "one".into());
+        draft.cid = Some("one".into());
+        let slot = hub.log.try_slot().unwrap();
+        hub.log.append(slot, &room, draft, first);
+        let mut acks = Vec::new();
+        let mut texts = Vec::new();
+        while acks.len() + texts.len() < 4 {
+            let object = json(&again.line().await);
+            match object["type"].as_str() {
+                Some("ack") => acks.push(object["seq"].as_u64()),
+                Some("message") => texts.push(object["message"].clone()),
+                _ => panic!("{object}"),
+            }
+        }
+        assert_eq!(acks, [Some(1), Some(2)]);
+        assert_eq!(texts, ["one", "two"]);
     });
 }
