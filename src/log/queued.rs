@@ -142,8 +142,11 @@ impl Work {
             let patience = self.disk.as_ref().and_then(Disk::patience);
             match self.queue.take(&mut entries, patience) {
                 Found::Turn => {
+                    let turn = Turn::of(&mut entries);
+                    #[cfg(feature = "test-faults")]
+                    super::sabotaged::deliver_too_early(&self.committer, &turn);
                     self.rest();
-                    self.turn(Turn::of(&mut entries));
+                    self.turn(turn);
                 }
                 Found::Nothing => {}
                 Found::Closed => break,
@@ -157,10 +160,6 @@ impl Work {
 
     fn turn(&mut self, mut turn: Turn) {
         let time_ms = self.committer.now_ms();
-        #[cfg(feature = "test-faults")]
-        if super::sabotaged::deliver_too_early(&self.committer, &turn, time_ms) {
-            self.rest();
-        }
         let kept = match &mut self.disk {
             Some(disk) if turn.is_to_be_kept() => disk.keep(&mut turn, time_ms),
             _ => Kept::Yes,

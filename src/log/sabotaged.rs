@@ -9,18 +9,18 @@ use super::{Batch, Draft};
 use crate::event::{Event, Message, Seq};
 use crate::sabotage;
 
-/// Sends the messages of a turn that is not in the store yet. True if it did.
-pub(super) fn deliver_too_early(committer: &Committer, turn: &Turn, time_ms: i64) -> bool {
+/// Sends the messages of a turn that is not in the store yet.
+pub(super) fn deliver_too_early(committer: &Committer, turn: &Turn) {
     if !sabotage::is_on("deliver_before_commit") {
-        return false;
+        return;
     }
+    let time_ms = committer.now_ms();
     for group in &turn.groups {
         let batch = foretold(group, time_ms);
         group
             .room
             .with_lanes(|lanes| committer.send(&group.room, batch, lanes));
     }
-    true
 }
 
 /// The batch that the committer would make of these messages.

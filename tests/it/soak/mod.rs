@@ -60,8 +60,9 @@ async fn a_message_that_is_heard_before_the_commit_is_found() {
     let _alone = alone().await;
     let plan = Plan {
         durability: Durability::Process,
-        sabotage: Some("deliver_before_commit,commit_delay=5ms"),
-        ..Plan::short("heard-too-early", 3, Fault::Kill)
+        // As long as this it is between the two, and a kill that falls elsewhere shows nothing.
+        sabotage: Some("deliver_before_commit,commit_delay=10ms"),
+        ..Plan::short("heard-too-early", 5, Fault::Kill)
     };
     let broken = check(&play(&plan).await);
     let is_it = |rule| [Rule::Disagreement, Rule::StaleHead].contains(&rule);
