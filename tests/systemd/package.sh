@@ -34,7 +34,7 @@ upgrade() { dpkg --install "${next[0]}" >"$stage/upgrade.out" 2>&1; }
 knocks upgrade
 [[ $(of MainPID) != "$pid" ]]
 must ActiveState active
-chatctl show-config | grep --quiet 'log.level.*debug'
+chatctl show-config | grep 'log.level.*debug' >/dev/null
 talk
 pass "$(cat "$stage/knock.out")"
 

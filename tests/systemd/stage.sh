@@ -36,7 +36,9 @@ is_of() { [[ $(of "$1") == "$2" ]]; }
 must() { is_of "$@" || fail "$1 is '$(of "$1")' and not '$2'"; }
 cursor() { journalctl --quiet --lines=0 --show-cursor | sed -n 's/^-- cursor: //p'; }
 journal_since() { journalctl --unit=chatd --no-pager --output=cat --after-cursor="$1"; }
-journal_has() { journal_since "$1" | grep --quiet --extended-regexp -e "$2"; }
+# Whoever is read from is read to the end: with pipefail, a reader that has seen enough and goes makes the
+# writer fail.
+journal_has() { journal_since "$1" | grep --extended-regexp -e "$2" >/dev/null; }
 hears() { grep --quiet --fixed-strings -e "$2" "$stage/$1.out"; }
 listens() { [[ -n $(ss --no-header --listening --tcp --numeric "sport = :$1") ]]; }
 
@@ -72,7 +74,7 @@ talk() { # two people hear each other
 	leave alice
 	leave bob
 }
-chatctl_lists() { chatctl list-clients --format json | grep --quiet "\"$1\""; }
+chatctl_lists() { chatctl list-clients --format json | grep "\"$1\"" >/dev/null; }
 
 # --- drop-ins
 
