@@ -1,9 +1,9 @@
 //! Who a full session is, across connections.
 //!
 //! An identity is a 128-bit secret. Its number is half of the SHA-256 of that: the store keeps the
-//! number with messages, and nobody who reads the store can say whose they are. It lives while a session holds it and rests for
-//! `limits.dedup_age` afterwards; at most twice `limits.clients` are remembered, the longest
-//! resting ones make place.
+//! number with messages, and nobody who reads the store can say whose they are. It lives while a
+//! session holds it and rests for `limits.dedup_age` afterwards; at most twice `limits.clients` are
+//! remembered, the longest resting ones make place.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
