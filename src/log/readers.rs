@@ -84,7 +84,9 @@ impl Readers {
     }
 
     fn run(&self, keep: &Keep) {
-        let mut reader = None;
+        // Before there is a question, so that it needs no descriptor that may be gone by then. Why
+        // there is none, the first question asks again.
+        let mut reader = keep.store.reader().ok();
         while let Some(question) = self.next() {
             let answered = match &reader {
                 Some(reader) => question(Ok(reader)),

@@ -79,13 +79,14 @@ impl Store {
             .map_err(|error| advise(error, path).while_doing(format!("the history {place}")))
     }
 
-    /// A connection that only reads.
+    /// A connection that only reads. It has opened every file that it will read.
     ///
     /// # Errors
     /// The store cannot be opened.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         let connection = connect(&self.files.database)?;
         connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
         Ok(Reader::new(connection, self.run))
     }
 

@@ -2,12 +2,24 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{Config, Daemon, Peer, Staging, alone, until, within};
 use crate::pair::Pair;
+
+/// Fewer descriptors than are open while the guests are here.
+const FEWER: u64 = 64;
+
+async fn guests(chat: &Daemon) -> Vec<Peer> {
+    let mut guests = Vec::new();
+    for n in 0..60 {
+        guests.push(chat.full_in("parlour", &format!("guest{n}")).await);
+    }
+    guests
+}
 
 /// Connects so many whom nobody takes in any more: their connections wait in the kernel.
 async fn queue_up(chat: &Daemon, count: usize) -> Vec<TcpStream> {
@@ -64,12 +76,8 @@ async fn taken_away_while_it_runs() {
         .value("chatd_reserved_descriptors", &[]);
     assert!(reserved > 0.0);
     let mut pair = Pair::arrive(&chat).await;
-    let mut before = Vec::new();
-    for n in 0..60 {
-        before.push(chat.full_in("parlour", &format!("guest{n}")).await);
-    }
-    // Fewer than are open.
-    let limit = chat.limit_descriptors(64);
+    let before = guests(&chat).await;
+    let limit = chat.limit_descriptors(FEWER);
     let waiting = queue_up(&chat, 50).await;
     accept_fails(&chat).await;
     the_operator_is_served(&chat).await;
@@ -117,4 +125,30 @@ async fn few_from_the_start() {
     pair.goes_on_talking().await;
     chat.counts("chatd_reserved_descriptors", &[], reserved)
         .await;
+}
+
+/// Whoever reads the store had a connection to it before they were gone.
+#[tokio::test]
+async fn what_was_said_before_is_still_read() {
+    const SAID: usize = 50;
+    let _alone = alone().await;
+    let mut chat = Daemon::start(Config::roomy()).await;
+    let mut alice = chat.full_in("den", "alice").await;
+    for n in 1..=SAID {
+        alice.publish("den", &format!("m{n}")).await;
+    }
+    chat.signal(Signal::TERM);
+    chat.exit().await;
+    chat.start_again().await;
+    let mut alice = chat.full_in("den", "alice").await;
+
+    let guests = guests(&chat).await;
+    chat.limit_descriptors(FEWER);
+    let waiting = queue_up(&chat, 5).await;
+    accept_fails(&chat).await;
+    for _ in 0..10 {
+        let (numbers, end) = alice.page("den", json!({ "after": 0 })).await;
+        assert_eq!(numbers.len(), SAID, "{end}");
+    }
+    drop((guests, waiting));
 }

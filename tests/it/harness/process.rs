@@ -16,6 +16,17 @@ impl Daemon {
             .count()
     }
 
+    /// What its descriptors are, by the kernel's words.
+    pub(crate) fn descriptor_targets(&self) -> Vec<String> {
+        let links = fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let mut targets: Vec<String> = links
+            .filter_map(|link| fs::read_link(link.ok()?.path()).ok())
+            .map(|target| target.display().to_string())
+            .collect();
+        targets.sort_unstable();
+        targets
+    }
+
     /// Threads that it runs.
     pub(crate) fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.pid()))

@@ -56,7 +56,8 @@ impl Rest {
             }
             assert!(
                 Instant::now() < deadline,
-                "{after}: {now} instead of {self}"
+                "{after}: {now} instead of {self}; open are {:#?}",
+                chat.descriptor_targets()
             );
             sleep(GLANCE).await;
         }
