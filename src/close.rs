@@ -5,24 +5,18 @@
 
 use std::fmt;
 
+use crate::words::words;
+
 macro_rules! close_reasons {
     ($($(#[$doc:meta])* $name:ident = $word:literal, announced: $announced:literal, reconnect: $reconnect:literal, text: $text:literal;)+) => {
-        /// Why a session ended. A closed set: operators count these, clients show them, tests assert them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum CloseReason {
-            $($(#[$doc])* $name,)+
+        words! {
+            /// Why a session ended. A closed set: operators count these, clients show them, tests assert them.
+            pub enum CloseReason {
+                $($(#[$doc])* $name = $word,)+
+            }
         }
 
         impl CloseReason {
-            /// Every reason.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The word for wire, metric label, log and table.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-
             /// Whether a `bye` tells the client: true for every ending that the server chooses.
             pub const fn is_announced(self) -> bool {
                 match self { $(Self::$name => $announced,)+ }
@@ -82,76 +76,47 @@ close_reasons! {
     InternalError = "internal_error", announced: true, reconnect: true, text: "the server made a mistake and closed this connection";
 }
 
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// What exactly ended a session, where the reason alone does not say. A closed set: each
+    /// word belongs to one reason.
+    pub enum Detail of reason: CloseReason {
+        /// An HTTP request line.
+        Http = ProtocolError, "http";
+        /// A TLS handshake.
+        Tls = ProtocolError, "tls";
+        /// An SSH banner.
+        Ssh = ProtocolError, "ssh";
+        /// An IRC registration.
+        Irc = ProtocolError, "irc";
+        /// An SMTP greeting.
+        Smtp = ProtocolError, "smtp";
+        /// A Redis command.
+        Resp = ProtocolError, "resp";
+        /// A PROXY header that was not configured, version 1 or 2.
+        Proxy = ProtocolError, "proxy";
+        /// A first line that is not UTF-8.
+        NotUtf8 = ProtocolError, "not_utf8";
+        /// Control characters in the first line.
+        Control = ProtocolError, "control";
+        /// The first object was neither a hello nor a basic message.
+        HelloRequired = ProtocolError, "hello_required";
+        /// The first line was too long.
+        FirstLine = ProtocolError, "first_line";
+        /// `limits.bad_lines` faulty lines in a row.
+        BadLines = ProtocolError, "bad_lines";
+        /// It took nothing for `limits.write_stall` while bytes waited.
+        WriteStall = SlowConsumer, "write_stall";
+        /// It acknowledged nothing for twice as long (`TCP_USER_TIMEOUT`).
+        Unacknowledged = SlowConsumer, "unacknowledged";
+        /// It fell further behind than `limits.lag_bytes` or `limits.lag_age`, and `limits.on_lag` says disconnect.
+        Lag = SlowConsumer, "lag";
+        /// `limits.listeners` is reached.
+        Listeners = ServerFull, "listeners";
+        /// A ban matches its name.
+        BannedNick = Banned, "nick";
+        /// A ban matches its address.
+        BannedAddress = Banned, "address";
     }
-}
-
-macro_rules! details {
-    ($($(#[$doc:meta])* $name:ident = $reason:ident, $word:literal;)+) => {
-        /// What exactly ended a session, where the reason alone does not say. A closed set: each
-        /// word belongs to one reason.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum Detail {
-            $($(#[$doc])* $name,)+
-        }
-
-        impl Detail {
-            /// Every detail.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The word for metric label, log and table.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-
-            /// The reason that it is a case of.
-            pub const fn reason(self) -> CloseReason {
-                match self { $(Self::$name => CloseReason::$reason,)+ }
-            }
-        }
-    };
-}
-
-details! {
-    /// An HTTP request line.
-    Http = ProtocolError, "http";
-    /// A TLS handshake.
-    Tls = ProtocolError, "tls";
-    /// An SSH banner.
-    Ssh = ProtocolError, "ssh";
-    /// An IRC registration.
-    Irc = ProtocolError, "irc";
-    /// An SMTP greeting.
-    Smtp = ProtocolError, "smtp";
-    /// A Redis command.
-    Resp = ProtocolError, "resp";
-    /// A PROXY header that was not configured, version 1 or 2.
-    Proxy = ProtocolError, "proxy";
-    /// A first line that is not UTF-8.
-    NotUtf8 = ProtocolError, "not_utf8";
-    /// Control characters in the first line.
-    Control = ProtocolError, "control";
-    /// The first object was neither a hello nor a basic message.
-    HelloRequired = ProtocolError, "hello_required";
-    /// The first line was too long.
-    FirstLine = ProtocolError, "first_line";
-    /// `limits.bad_lines` faulty lines in a row.
-    BadLines = ProtocolError, "bad_lines";
-    /// It took nothing for `limits.write_stall` while bytes waited.
-    WriteStall = SlowConsumer, "write_stall";
-    /// It acknowledged nothing for twice as long (`TCP_USER_TIMEOUT`).
-    Unacknowledged = SlowConsumer, "unacknowledged";
-    /// It fell further behind than `limits.lag_bytes` or `limits.lag_age`, and `limits.on_lag` says disconnect.
-    Lag = SlowConsumer, "lag";
-    /// `limits.listeners` is reached.
-    Listeners = ServerFull, "listeners";
-    /// A ban matches its name.
-    BannedNick = Banned, "nick";
-    /// A ban matches its address.
-    BannedAddress = Banned, "address";
 }
 
 /// An ending or a refusal of which there is nothing more to say has no word for it.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::name::Nick;
+use crate::words::words;
 
 /// One connection from accept to its end. Never given twice within one run of the daemon.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -26,28 +27,15 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// How deep a numbered message is kept before anybody hears of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Durability {
-    /// In memory only: gone when the daemon ends.
-    None,
-    /// Committed: survives the end of the process, also by `kill -9`.
-    Process,
-    /// Committed and on the disk: survives the loss of power.
-    Disk,
-}
-
-impl Durability {
-    /// Every depth, the shallowest first.
-    pub const ALL: &'static [Self] = &[Self::None, Self::Process, Self::Disk];
-
-    /// The word for wire, configuration and tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Process => "process",
-            Self::Disk => "disk",
-        }
+words! {
+    /// How deep a numbered message is kept before anybody hears of it.
+    pub enum Durability {
+        /// In memory only: gone when the daemon ends.
+        None = "none",
+        /// Committed: survives the end of the process, also by `kill -9`.
+        Process = "process",
+        /// Committed and on the disk: survives the loss of power.
+        Disk = "disk",
     }
 }
 
@@ -206,29 +194,14 @@ impl Event {
     }
 }
 
-/// Why numbers are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum GapReason {
-    /// The session did not read fast enough.
-    SlowConsumer,
-    /// The messages are older than what is kept.
-    HistoryExpired,
-    /// The cursor belongs to another life of the numbering.
-    EpochChanged,
-}
-
-impl GapReason {
-    /// Every reason.
-    pub const ALL: &'static [Self] =
-        &[Self::SlowConsumer, Self::HistoryExpired, Self::EpochChanged];
-
-    /// The word for wire, metric label and log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SlowConsumer => "slow_consumer",
-            Self::HistoryExpired => "history_expired",
-            Self::EpochChanged => "epoch_changed",
-        }
+words! {
+    /// Why numbers are missing.
+    pub enum GapReason {
+        /// The session did not read fast enough.
+        SlowConsumer = "slow_consumer",
+        /// The messages are older than what is kept.
+        HistoryExpired = "history_expired",
+        /// The cursor belongs to another life of the numbering.
+        EpochChanged = "epoch_changed",
     }
 }

@@ -3,154 +3,107 @@
 //! The word is the `code` of the client's `error` and the `reason` of
 //! `chatd_messages_rejected_total`.
 
-use std::fmt;
+use crate::words::words;
 
-macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $word:literal;)+) => {
-        /// Why a line was not carried out. A closed set.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum ErrorCode {
-            $($(#[$doc])* $name,)+
-        }
-
-        impl ErrorCode {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The word for wire, metric label and log.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-        }
-    };
-}
-
-error_codes! {
-    /// Not one JSON object, a key twice, nested too deep, or a bare CR.
-    BadJson = "bad_json";
-    /// Not UTF-8.
-    BadUtf8 = "bad_utf8";
-    /// Longer than `limits.line`.
-    LineTooLong = "line_too_long";
-    /// The text is longer than `limits.message`.
-    MessageTooLong = "message_too_long";
-    /// The text is empty.
-    EmptyMessage = "empty_message";
-    /// No such `type`.
-    UnknownType = "unknown_type";
-    /// A field that the request needs is not there.
-    MissingField = "missing_field";
-    /// A field has the wrong type or an impossible value.
-    BadField = "bad_field";
-    /// The first object had a `type`, but not `hello`.
-    HelloRequired = "hello_required";
-    /// Somebody else has this name or one that looks like it.
-    NickInUse = "nick_in_use";
-    /// Not a name.
-    NickInvalid = "nick_invalid";
-    /// A name that nobody may take.
-    NickReserved = "nick_reserved";
-    /// Nobody has this name.
-    NoSuchNick = "no_such_nick";
-    /// Not a room name.
-    RoomInvalid = "room_invalid";
-    /// There is no such room.
-    NoSuchRoom = "no_such_room";
-    /// The session is not a member of the room.
-    NotInRoom = "not_in_room";
-    /// `limits.rooms_per_client`, `limits.rooms` or `history.max_rooms` is reached.
-    TooManyRooms = "too_many_rooms";
-    /// Faster than `limits.request_rate`.
-    RateLimited = "rate_limited";
-    /// A page of history was asked for by an epoch that is not the room's any more.
-    HistoryExpired = "history_expired";
-    /// The recipient does not read its private messages fast enough.
-    RecipientBusy = "recipient_busy";
-    /// The recipient's dialect has no private messages.
-    CannotReceive = "cannot_receive";
-    /// A ban matches the name, or the one that the identity was known by.
-    Banned = "banned";
-    /// The daemon is stopping and takes no new messages.
-    Draining = "draining";
-    /// The log could not take the message.
-    StoreUnavailable = "store_unavailable";
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// Why a line was not carried out. A closed set.
+    pub enum ErrorCode {
+        /// Not one JSON object, a key twice, nested too deep, or a bare CR.
+        BadJson = "bad_json",
+        /// Not UTF-8.
+        BadUtf8 = "bad_utf8",
+        /// Longer than `limits.line`.
+        LineTooLong = "line_too_long",
+        /// The text is longer than `limits.message`.
+        MessageTooLong = "message_too_long",
+        /// The text is empty.
+        EmptyMessage = "empty_message",
+        /// No such `type`.
+        UnknownType = "unknown_type",
+        /// A field that the request needs is not there.
+        MissingField = "missing_field",
+        /// A field has the wrong type or an impossible value.
+        BadField = "bad_field",
+        /// The first object had a `type`, but not `hello`.
+        HelloRequired = "hello_required",
+        /// Somebody else has this name or one that looks like it.
+        NickInUse = "nick_in_use",
+        /// Not a name.
+        NickInvalid = "nick_invalid",
+        /// A name that nobody may take.
+        NickReserved = "nick_reserved",
+        /// Nobody has this name.
+        NoSuchNick = "no_such_nick",
+        /// Not a room name.
+        RoomInvalid = "room_invalid",
+        /// There is no such room.
+        NoSuchRoom = "no_such_room",
+        /// The session is not a member of the room.
+        NotInRoom = "not_in_room",
+        /// `limits.rooms_per_client`, `limits.rooms` or `history.max_rooms` is reached.
+        TooManyRooms = "too_many_rooms",
+        /// Faster than `limits.request_rate`.
+        RateLimited = "rate_limited",
+        /// A page of history was asked for by an epoch that is not the room's any more.
+        HistoryExpired = "history_expired",
+        /// The recipient does not read its private messages fast enough.
+        RecipientBusy = "recipient_busy",
+        /// The recipient's dialect has no private messages.
+        CannotReceive = "cannot_receive",
+        /// A ban matches the name, or the one that the identity was known by.
+        Banned = "banned",
+        /// The daemon is stopping and takes no new messages.
+        Draining = "draining",
+        /// The log could not take the message.
+        StoreUnavailable = "store_unavailable",
     }
 }
 
-macro_rules! details {
-    ($($(#[$doc:meta])* $name:ident = $code:ident, $word:literal;)+) => {
-        /// What exactly is wrong with a line, where the code alone does not say. A closed set: each
-        /// is a case of one code.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum Detail {
-            $($(#[$doc])* $name,)+
-        }
-
-        impl Detail {
-            /// Every detail.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The word for metric label and log.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-
-            /// The code that it is a case of.
-            pub const fn code(self) -> ErrorCode {
-                match self { $(Self::$name => ErrorCode::$code,)+ }
-            }
-        }
-    };
-}
-
-details! {
-    /// Not JSON at all.
-    Syntax = BadJson, "syntax";
-    /// It ends before the object does.
-    Truncated = BadJson, "truncated";
-    /// JSON, but no object.
-    NotAnObject = BadJson, "not_an_object";
-    /// Something follows the object.
-    Trailing = BadJson, "trailing";
-    /// A key stands twice in one object, at any depth.
-    DuplicateKey = BadJson, "duplicate_key";
-    /// Nested too deep.
-    Depth = BadJson, "depth";
-    /// Half a surrogate pair, or the halves in the wrong order.
-    Surrogate = BadJson, "surrogate";
-    /// A raw control character inside a string.
-    RawControl = BadJson, "control";
-    /// A number that no number type holds.
-    Number = BadJson, "number";
-    /// A CR inside the line.
-    BareCr = BadJson, "bare_cr";
-    /// A byte order mark before the object.
-    Bom = BadJson, "bom";
-    /// `limits.rooms_per_client` is reached.
-    RoomsPerClient = TooManyRooms, "rooms_per_client";
-    /// `limits.rooms` is reached.
-    Rooms = TooManyRooms, "rooms";
-    /// `history.max_rooms` is reached.
-    MaxRooms = TooManyRooms, "max_rooms";
-    /// Longer than `limits.topic`.
-    Topic = BadField, "topic";
-    /// A CR inside a line of the text dialect.
-    BareCrInText = BadField, "bare_cr";
-    /// The first line of a session.
-    FirstLine = LineTooLong, "first_line";
-    /// One more mebibyte of a line that goes on and on.
-    Endless = LineTooLong, "endless";
-    /// In bytes of UTF-8.
-    TextBytes = MessageTooLong, "bytes";
-    /// Within `limits.message`, but its JSON escapes do not fit a line.
-    TextEscapes = MessageTooLong, "escapes";
+words! {
+    /// What exactly is wrong with a line, where the code alone does not say. A closed set: each
+    /// is a case of one code.
+    pub enum Detail of code: ErrorCode {
+        /// Not JSON at all.
+        Syntax = BadJson, "syntax";
+        /// It ends before the object does.
+        Truncated = BadJson, "truncated";
+        /// JSON, but no object.
+        NotAnObject = BadJson, "not_an_object";
+        /// Something follows the object.
+        Trailing = BadJson, "trailing";
+        /// A key stands twice in one object, at any depth.
+        DuplicateKey = BadJson, "duplicate_key";
+        /// Nested too deep.
+        Depth = BadJson, "depth";
+        /// Half a surrogate pair, or the halves in the wrong order.
+        Surrogate = BadJson, "surrogate";
+        /// A raw control character inside a string.
+        RawControl = BadJson, "control";
+        /// A number that no number type holds.
+        Number = BadJson, "number";
+        /// A CR inside the line.
+        BareCr = BadJson, "bare_cr";
+        /// A byte order mark before the object.
+        Bom = BadJson, "bom";
+        /// `limits.rooms_per_client` is reached.
+        RoomsPerClient = TooManyRooms, "rooms_per_client";
+        /// `limits.rooms` is reached.
+        Rooms = TooManyRooms, "rooms";
+        /// `history.max_rooms` is reached.
+        MaxRooms = TooManyRooms, "max_rooms";
+        /// Longer than `limits.topic`.
+        Topic = BadField, "topic";
+        /// A CR inside a line of the text dialect.
+        BareCrInText = BadField, "bare_cr";
+        /// The first line of a session.
+        FirstLine = LineTooLong, "first_line";
+        /// One more mebibyte of a line that goes on and on.
+        Endless = LineTooLong, "endless";
+        /// In bytes of UTF-8.
+        TextBytes = MessageTooLong, "bytes";
+        /// Within `limits.message`, but its JSON escapes do not fit a line.
+        TextEscapes = MessageTooLong, "escapes";
+    }
 }
 
 /// A line that was refused: the code, and what exactly where there is more to say. The two always

@@ -47,3 +47,4 @@ pub mod spares;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
+mod words;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::words::words;
+
 /// So many events in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -21,25 +23,13 @@ impl Rate {
     }
 }
 
-/// What happens to a session whose lag goes over `lag_bytes` or `lag_age`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnLag {
-    /// It skips forward and is told exactly which numbers it missed.
-    Gap,
-    /// It is closed with `slow_consumer`.
-    Disconnect,
-}
-
-impl OnLag {
-    /// Both.
-    pub const ALL: &'static [Self] = &[Self::Gap, Self::Disconnect];
-
-    /// The word in the file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gap => "gap",
-            Self::Disconnect => "disconnect",
-        }
+words! {
+    /// What happens to a session whose lag goes over `lag_bytes` or `lag_age`.
+    pub enum OnLag {
+        /// It skips forward and is told exactly which numbers it missed.
+        Gap = "gap",
+        /// It is closed with `slow_consumer`.
+        Disconnect = "disconnect",
     }
 }
 

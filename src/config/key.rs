@@ -59,19 +59,19 @@ mod applies {
 }
 
 const FORMAT: Word<LogFormat> = Word {
-    all: LogFormat::ALL,
+    all: &LogFormat::ALL,
     name: LogFormat::as_str,
 };
 const ADDRESSES: Word<Addresses> = Word {
-    all: Addresses::ALL,
+    all: &Addresses::ALL,
     name: Addresses::as_str,
 };
 const ON_LAG: Word<OnLag> = Word {
-    all: OnLag::ALL,
+    all: &OnLag::ALL,
     name: OnLag::as_str,
 };
 const DURABILITY: Word<Durability> = Word {
-    all: Durability::ALL,
+    all: &Durability::ALL,
     name: Durability::as_str,
 };
 

@@ -46,6 +46,7 @@ use std::time::Duration;
 use crate::event::Durability;
 use crate::limits::Limits;
 use crate::retention::{Bounds, Retention};
+use crate::words::words;
 
 pub use fault::{Excerpt, Fault, Faults};
 pub use file::{ConfigFile, DEFAULT_FILE};
@@ -122,58 +123,31 @@ pub struct Log {
     pub addresses: Addresses,
 }
 
-/// How much of a client's address is written to the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Addresses {
-    /// All of it.
-    #[default]
-    Full,
-    /// The network: IPv4 by /24, IPv6 by /48.
-    Short,
-    /// Nothing.
-    None,
-}
-
-impl Addresses {
-    /// Every choice.
-    pub const ALL: &'static [Self] = &[Self::Full, Self::Short, Self::None];
-
-    /// The word in the file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Short => "short",
-            Self::None => "none",
-        }
+words! {
+    /// How much of a client's address is written to the log.
+    #[derive(Default)]
+    pub enum Addresses {
+        /// All of it.
+        #[default]
+        Full = "full",
+        /// The network: IPv4 by /24, IPv6 by /48.
+        Short = "short",
+        /// Nothing.
+        None = "none",
     }
 }
 
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `journal` under systemd, `text` on a terminal, else `json`.
-    Auto,
-    /// For a person.
-    Text,
-    /// For journald: priorities, no colours, no time.
-    Journal,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// Every form.
-    pub const ALL: &'static [Self] = &[Self::Auto, Self::Text, Self::Journal, Self::Json];
-
-    /// The word in the file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Text => "text",
-            Self::Journal => "journal",
-            Self::Json => "json",
-        }
+words! {
+    /// The form of a log line.
+    pub enum LogFormat {
+        /// `journal` under systemd, `text` on a terminal, else `json`.
+        Auto = "auto",
+        /// For a person.
+        Text = "text",
+        /// For journald: priorities, no colours, no time.
+        Journal = "journal",
+        /// One JSON object a line.
+        Json = "json",
     }
 }
 

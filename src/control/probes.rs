@@ -8,41 +8,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::lock;
+use crate::words::words;
 
-/// What became of a message that the daemon sent itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// It came back.
-    Ok,
-    /// The chat door did not take the connection.
-    Connect,
-    /// The lane did not answer a hello.
-    Hello,
-    /// The message did not come back.
-    Message,
-    /// It could not even be tried, for want of descriptors.
-    Unable,
-}
-
-impl ProbeResult {
-    /// Every result.
-    pub const ALL: [Self; 5] = [
-        Self::Ok,
-        Self::Connect,
-        Self::Hello,
-        Self::Message,
-        Self::Unable,
-    ];
-
-    /// The metric label and log word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Connect => "connect",
-            Self::Hello => "hello",
-            Self::Message => "message",
-            Self::Unable => "unable",
-        }
+words! {
+    /// What became of a message that the daemon sent itself.
+    pub enum ProbeResult {
+        /// It came back.
+        Ok = "ok",
+        /// The chat door did not take the connection.
+        Connect = "connect",
+        /// The lane did not answer a hello.
+        Hello = "hello",
+        /// The message did not come back.
+        Message = "message",
+        /// It could not even be tried, for want of descriptors.
+        Unable = "unable",
     }
 }
 
@@ -60,7 +40,7 @@ pub struct FailedProbe {
 impl fmt::Display for FailedProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lane, step, error } = self;
-        write!(f, "lane {lane} failed at {}: {error}", step.as_str())
+        write!(f, "lane {lane} failed at {step}: {error}")
     }
 }
 

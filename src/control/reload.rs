@@ -11,6 +11,7 @@ use super::adjust::Held;
 use super::{Control, HeldDoors, ReloadTold, lock};
 use crate::config::{self, Change, Fault, Faults, Loaded};
 use crate::limits::Limits;
+use crate::words::words;
 
 /// What a reload did, or would do: every key is in one of the four lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,36 +56,17 @@ impl ReloadReport {
     }
 }
 
-/// How a reload ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Something changed, and nothing is left to do.
-    Applied,
-    /// Nothing differs.
-    Unchanged,
-    /// Something differs that takes a restart.
-    RestartRequired,
-    /// Something is wrong, and nothing has changed.
-    Rejected,
-}
-
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Self; 4] = [
-        Self::Applied,
-        Self::Unchanged,
-        Self::RestartRequired,
-        Self::Rejected,
-    ];
-
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Unchanged => "unchanged",
-            Self::RestartRequired => "restart_required",
-            Self::Rejected => "rejected",
-        }
+words! {
+    /// How a reload ended.
+    pub enum Outcome {
+        /// Something changed, and nothing is left to do.
+        Applied = "applied",
+        /// Nothing differs.
+        Unchanged = "unchanged",
+        /// Something differs that takes a restart.
+        RestartRequired = "restart_required",
+        /// Something is wrong, and nothing has changed.
+        Rejected = "rejected",
     }
 }
 

@@ -2,50 +2,27 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a request may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Access {
-    /// Look.
-    Read,
-    /// Change.
-    Write,
-}
+use crate::words::words;
 
-impl Access {
-    /// Every access.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
-
-    /// The metric label and log word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
+words! {
+    /// What a request may do.
+    pub enum Access {
+        /// Look.
+        Read = "read",
+        /// Change.
+        Write = "write",
     }
 }
 
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestResult {
-    /// Carried out.
-    Ok,
-    /// Not carried out.
-    Error,
-    /// Not allowed to this caller.
-    Denied,
-}
-
-impl RequestResult {
-    /// Every result.
-    pub const ALL: [Self; 3] = [Self::Ok, Self::Error, Self::Denied];
-
-    /// The metric label and log word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Denied => "denied",
-        }
+words! {
+    /// What became of a request.
+    pub enum RequestResult {
+        /// Carried out.
+        Ok = "ok",
+        /// Not carried out.
+        Error = "error",
+        /// Not allowed to this caller.
+        Denied = "denied",
     }
 }
 

@@ -14,64 +14,37 @@ use crate::event::{GapReason, SessionId};
 use crate::mail::{Mailbox, Note};
 use crate::meter::Counter;
 use crate::name::{Nick, RoomName};
+use crate::words::words;
 
-/// How a session speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Dialect {
-    /// Nothing sent yet: a silent listener.
-    #[default]
-    None,
-    /// Two fields.
-    Basic,
-    /// A person with netcat or telnet.
-    Text,
-    /// Everything.
-    Full,
-}
-
-impl Dialect {
-    /// Every dialect.
-    pub const ALL: [Self; 4] = [Self::None, Self::Basic, Self::Text, Self::Full];
-
-    /// The word in tables and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Basic => "basic",
-            Self::Text => "text",
-            Self::Full => "full",
-        }
+words! {
+    /// How a session speaks.
+    #[derive(Default)]
+    pub enum Dialect {
+        /// Nothing sent yet: a silent listener.
+        #[default]
+        None = "none",
+        /// Two fields.
+        Basic = "basic",
+        /// A person with netcat or telnet.
+        Text = "text",
+        /// Everything.
+        Full = "full",
     }
 }
 
-/// How a session fares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum SessionState {
-    /// Has not completed a first line.
-    #[default]
-    New,
-    /// Hears everything as it is said.
-    Live,
-    /// Has bytes waiting.
-    Behind,
-    /// Has been told `bye`.
-    Closing,
-}
-
-impl SessionState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::New, Self::Live, Self::Behind, Self::Closing];
-
-    /// The word in tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Live => "live",
-            Self::Behind => "behind",
-            Self::Closing => "closing",
-        }
+words! {
+    /// How a session fares.
+    #[derive(Default)]
+    pub enum SessionState {
+        /// Has not completed a first line.
+        #[default]
+        New = "new",
+        /// Hears everything as it is said.
+        Live = "live",
+        /// Has bytes waiting.
+        Behind = "behind",
+        /// Has been told `bye`.
+        Closing = "closing",
     }
 }
 

@@ -14,6 +14,7 @@ use super::shelf::Shelf;
 use crate::event::Seq;
 use crate::retention::{Bounds, Retention};
 use crate::store::{StoreError, Writer};
+use crate::words::words;
 
 /// Messages that one step takes away: about a millisecond.
 const STEP: u64 = 256;
@@ -24,29 +25,15 @@ const JUMP: Duration = Duration::from_secs(60);
 /// For how long age is not judged after a jump: an operator has time to set the clock right.
 const REST: Duration = Duration::from_secs(600);
 
-/// Why messages go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum PruneReason {
-    /// `max_messages`.
-    Messages,
-    /// `max_age`.
-    Age,
-    /// `max_bytes`.
-    Bytes,
-}
-
-impl PruneReason {
-    /// Every reason.
-    pub const ALL: &'static [Self] = &[Self::Messages, Self::Age, Self::Bytes];
-
-    /// The metric label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Messages => "messages",
-            Self::Age => "age",
-            Self::Bytes => "bytes",
-        }
+words! {
+    /// Why messages go.
+    pub enum PruneReason {
+        /// `max_messages`.
+        Messages = "messages",
+        /// `max_age`.
+        Age = "age",
+        /// `max_bytes`.
+        Bytes = "bytes",
     }
 }
 

@@ -15,6 +15,7 @@ pub use histogram::{
 use crate::close::{Ending, Refusal};
 use crate::event::GapReason;
 use crate::fault::Rejection;
+use crate::words::words;
 
 /// Whether anything is counted. Only a build with the feature `no-metrics` does not, so that the
 /// price of counting can be measured.
@@ -45,58 +46,29 @@ impl Counter {
     }
 }
 
-/// Why `accept` failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AcceptError {
-    /// Out of file descriptors (EMFILE, ENFILE).
-    FdLimit,
-    /// The peer was gone before it was accepted.
-    Aborted,
-    /// Out of memory or buffers.
-    Memory,
-    /// Anything else.
-    Other,
-}
-
-impl AcceptError {
-    /// Every cause.
-    pub const ALL: &'static [Self] = &[Self::FdLimit, Self::Aborted, Self::Memory, Self::Other];
-
-    /// The metric label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FdLimit => "fd_limit",
-            Self::Aborted => "aborted",
-            Self::Memory => "memory",
-            Self::Other => "other",
-        }
+words! {
+    /// Why `accept` failed.
+    pub enum AcceptError {
+        /// Out of file descriptors (EMFILE, ENFILE).
+        FdLimit = "fd_limit",
+        /// The peer was gone before it was accepted.
+        Aborted = "aborted",
+        /// Out of memory or buffers.
+        Memory = "memory",
+        /// Anything else.
+        Other = "other",
     }
 }
 
-/// What a line that was carried out asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// A message to a room.
-    Room,
-    /// A message to one person.
-    Private,
-    /// Any other request.
-    Request,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Room, Self::Private, Self::Request];
-
-    /// The metric label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Room => "room",
-            Self::Private => "private",
-            Self::Request => "request",
-        }
+words! {
+    /// What a line that was carried out asked for.
+    pub enum Kind {
+        /// A message to a room.
+        Room = "room",
+        /// A message to one person.
+        Private = "private",
+        /// Any other request.
+        Request = "request",
     }
 }
 

@@ -4,55 +4,31 @@ use std::{fmt, io};
 
 use rusqlite::ErrorCode;
 
-/// What kind of trouble a store is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Trouble {
-    /// The disk has no room left.
-    Full,
-    /// The disk does not read or write.
-    Io,
-    /// Nothing may be written there.
-    ReadOnly,
-    /// Somebody else holds it.
-    Locked,
-    /// What is there is not what was written.
-    Corrupt,
-    /// What is there was made by a newer chatd, or by something else.
-    Foreign,
-    /// Committed turns are missing.
-    Lost,
-    /// Anything else.
-    Other,
+use crate::words::words;
+
+words! {
+    /// What kind of trouble a store is in.
+    pub enum Trouble {
+        /// The disk has no room left.
+        Full = "disk_full",
+        /// The disk does not read or write.
+        Io = "io_error",
+        /// Nothing may be written there.
+        ReadOnly = "read_only",
+        /// Somebody else holds it.
+        Locked = "locked",
+        /// What is there is not what was written.
+        Corrupt = "corrupt",
+        /// What is there was made by a newer chatd, or by something else.
+        Foreign = "foreign",
+        /// Committed turns are missing.
+        Lost = "lost",
+        /// Anything else.
+        Other = "other",
+    }
 }
 
 impl Trouble {
-    /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::Full,
-        Self::Io,
-        Self::ReadOnly,
-        Self::Locked,
-        Self::Corrupt,
-        Self::Foreign,
-        Self::Lost,
-        Self::Other,
-    ];
-
-    /// The word for metric labels, health and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "disk_full",
-            Self::Io => "io_error",
-            Self::ReadOnly => "read_only",
-            Self::Locked => "locked",
-            Self::Corrupt => "corrupt",
-            Self::Foreign => "foreign",
-            Self::Lost => "lost",
-            Self::Other => "other",
-        }
-    }
-
     fn of_code(code: ErrorCode) -> Self {
         match code {
             ErrorCode::DiskFull => Self::Full,
