@@ -26,7 +26,9 @@ mod pruner;
 mod queue;
 mod queued;
 mod readers;
+mod recent;
 mod room;
+mod roster;
 #[cfg(feature = "test-faults")]
 mod sabotaged;
 mod shelf;

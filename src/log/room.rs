@@ -1,11 +1,12 @@
 //! One room: its recent messages, its committed head and its roster.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
+use super::recent::Recent;
+use super::roster::Roster;
 use super::tempo::Tempo;
 use super::{Batch, Draft, Shelf};
 use crate::event::{Epoch, Event, Message, Seq, Stamp, Topic};
@@ -32,15 +33,10 @@ pub struct Room {
 
 #[derive(Debug)]
 struct State {
-    /// Rising without holes; the last one is the head.
-    recent: VecDeque<Arc<Message>>,
-    recent_bytes: usize,
+    recent: Recent,
     /// Whether its messages are kept in a store.
     is_kept: bool,
-    /// Bytes of all messages ever numbered here while it was in memory.
-    end: u64,
-    /// Who is in the room by case-folded nick. Several basic sessions may share one name.
-    roster: BTreeMap<String, Seat>,
+    roster: Roster,
     /// Sessions that hear this room, listeners without a name included.
     hearers: usize,
     /// Of these, those whose stay has begun: each is owed what is numbered from then on.
@@ -54,12 +50,6 @@ struct State {
     /// Appended and not yet committed. The room stays while there are any.
     pending: usize,
     idle_since: Instant,
-}
-
-#[derive(Debug)]
-struct Seat {
-    nick: Nick,
-    sessions: usize,
 }
 
 /// What of a room can still be read.
@@ -104,11 +94,9 @@ impl Room {
             tempo: Tempo::default(),
             shelf: OnceLock::new(),
             state: Mutex::new(State {
-                recent: VecDeque::new(),
-                recent_bytes: 0,
+                recent: Recent::default(),
                 is_kept: false,
-                end: 0,
-                roster: BTreeMap::new(),
+                roster: Roster::default(),
                 hearers: 0,
                 topic: None,
                 lanes: Vec::new(),
@@ -182,14 +170,14 @@ impl Room {
         match self.shelf() {
             Some(shelf) => shelf.first().min(head + 1),
             None if state.is_kept => head + 1,
-            None => recent_from(state, head),
+            None => state.recent.first(head),
         }
     }
 
     /// The oldest number that is kept in memory; `head` + 1 when there is none.
     pub fn recent_from(&self) -> Seq {
         let state = self.state();
-        recent_from(&state, self.head())
+        state.recent.first(self.head())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,29 +196,20 @@ impl Room {
         Reach {
             first: self.first(&state, head),
             head,
-            end: state.end,
+            end: state.recent.end(),
         }
     }
 
     /// The messages `from..=to` that are kept in memory, in order. May begin later than `from`.
     pub fn read(&self, from: Seq, to: Seq) -> Vec<Arc<Message>> {
         let state = self.state();
-        let head = self.head();
-        let first = recent_from(&state, head);
-        if from > to || to < first || from > head {
-            return Vec::new();
-        }
-        let start = (from.max(first) - first) as usize;
-        let stop = (to.min(head) - first) as usize;
-        state.recent.range(start..=stop).cloned().collect()
+        state.recent.range(from, to, self.head())
     }
 
     /// The first number kept in memory after which at most `bytes` are left.
     pub fn within_bytes(&self, bytes: u64) -> Seq {
         let state = self.state();
-        let start = state.end.saturating_sub(bytes);
-        let skipped = state.recent.partition_point(|message| message.end <= start);
-        recent_from(&state, self.head()) + skipped as u64
+        state.recent.within_bytes(bytes, self.head())
     }
 
     /// Somebody on this lane hears the room from now on: what is committed after this is sent there.
@@ -285,31 +264,12 @@ impl Room {
 
     /// Puts a name on the roster. True if it was not there.
     pub fn enter(&self, nick: &Nick) -> bool {
-        let mut state = self.state();
-        let seat = state
-            .roster
-            .entry(nick.as_str().to_lowercase())
-            .or_insert_with(|| Seat {
-                nick: nick.clone(),
-                sessions: 0,
-            });
-        seat.sessions += 1;
-        seat.sessions == 1
+        self.state().roster.enter(nick)
     }
 
     /// Takes a name off the roster. True if nobody there has it any more.
     pub fn leave(&self, nick: &Nick) -> bool {
-        let key = nick.as_str().to_lowercase();
-        let mut state = self.state();
-        let Some(seat) = state.roster.get_mut(&key) else {
-            return false;
-        };
-        seat.sessions -= 1;
-        let gone = seat.sessions == 0;
-        if gone {
-            state.roster.remove(&key);
-        }
-        gone
+        self.state().roster.leave(nick)
     }
 
     /// What it is about, if anybody ever said so.
@@ -324,17 +284,7 @@ impl Room {
 
     /// At most `limit` names after `after`, in the order of their case folds, and whether there are more.
     pub fn names(&self, after: Option<&str>, limit: usize) -> (Vec<Nick>, bool) {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let state = self.state();
-        let from = after.map(str::to_lowercase);
-        let bound = from.as_ref().map_or(Unbounded, Excluded);
-        let mut seats = state.roster.range::<String, _>((bound, Unbounded));
-        let names = seats
-            .by_ref()
-            .take(limit)
-            .map(|(_, seat)| seat.nick.clone())
-            .collect();
-        (names, seats.next().is_some())
+        self.state().roster.names(after, limit)
     }
 
     /// Since when nobody has heard this room and nothing is on its way into its log.
@@ -359,7 +309,7 @@ impl Room {
             epoch: self.epoch.clone(),
             head: self.head(),
             recent_messages: state.recent.len(),
-            recent_bytes: state.recent_bytes,
+            recent_bytes: state.recent.bytes(),
         }
     }
 
@@ -399,7 +349,7 @@ impl Room {
                 Pending::Message(draft) => {
                     head += 1;
                     born.get_or_insert(draft.born);
-                    let message = state.push(head, time_ms, draft);
+                    let message = state.recent.push(head, time_ms, draft);
                     stamps.push(Stamp {
                         epoch: self.epoch.clone(),
                         seq: head,
@@ -409,7 +359,7 @@ impl Room {
                 }
             })
             .collect();
-        state.forget(limits);
+        state.recent.forget(limits);
         state.owed += (head - before) * state.stays;
         self.head.store(head, Ordering::Release);
         let batch = Batch::new(before, head, events, born.flatten());
@@ -432,37 +382,4 @@ impl Pending {
             Self::Unnumbered(_) => 0,
         }
     }
-}
-
-impl State {
-    fn push(&mut self, seq: Seq, time_ms: i64, draft: Draft) -> Arc<Message> {
-        let cost = Message::cost(&draft.nick, &draft.text, draft.cid.as_deref());
-        self.end += cost as u64;
-        self.recent_bytes += cost;
-        let message = Arc::new(Message {
-            seq,
-            end: self.end,
-            time_ms,
-            author: draft.author,
-            nick: draft.nick,
-            text: draft.text,
-            cid: draft.cid,
-        });
-        self.recent.push_back(message.clone());
-        message
-    }
-
-    fn forget(&mut self, limits: &Limits) {
-        while self.recent.len() > limits.recent_messages
-            || self.recent_bytes > limits.recent_bytes && self.recent.len() > 1
-        {
-            if let Some(old) = self.recent.pop_front() {
-                self.recent_bytes -= Message::cost(&old.nick, &old.text, old.cid.as_deref());
-            }
-        }
-    }
-}
-
-fn recent_from(state: &State, head: Seq) -> Seq {
-    state.recent.front().map_or(head + 1, |message| message.seq)
 }
