@@ -10,6 +10,8 @@ mod doors;
 mod fit;
 mod history;
 mod inherited;
+mod keeper;
+mod porters;
 mod search;
 mod signals;
 mod systemd;
@@ -38,9 +40,10 @@ use crate::spares::Spares;
 use crate::telemetry::logs::Logs;
 
 pub use args::{Args, command};
-use doors::{Keeper, Porters};
 pub use fit::{budget, fit_limits};
 pub use inherited::Inherited;
+use keeper::Keeper;
+use porters::Porters;
 pub use signals::Signals;
 use watchdog::Watchdog;
 
