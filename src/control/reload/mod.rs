@@ -1,192 +1,17 @@
 //! Reading the configuration again: all or nothing, and every key accounted for.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use serde::Serialize;
+mod history;
+mod rejected;
+mod report;
 
 use super::adjust::Held;
-use super::{Control, HeldDoors, ReloadTold, lock};
-use crate::config::{self, Change, Fault, Faults, Loaded};
+use super::{Control, ReloadTold, lock};
+use crate::config::{self, Change, Loaded};
 use crate::limits::Limits;
-use crate::words::words;
-
-/// What a reload did, or would do: every key is in one of the four lists.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ReloadReport {
-    /// The file that was read, if one was.
-    pub file: Option<PathBuf>,
-    /// Keys that have another value from now on.
-    pub applied: Vec<Change>,
-    /// Keys that differ from what runs and take a restart.
-    pub needs_restart: Vec<Change>,
-    /// Keys that differ and change nothing, not at a restart either.
-    pub passed_by: Vec<PassedBy>,
-    /// How many keys are as they were.
-    pub unchanged: usize,
-    /// Which.
-    pub unchanged_keys: Vec<&'static str>,
-    /// Whether nothing was done, only looked at.
-    pub dry_run: bool,
-}
-
-/// A key whose change changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PassedBy {
-    /// `section.key`.
-    pub key: &'static str,
-    /// The value until now, as text.
-    pub old: String,
-    /// The value that is written now, as text.
-    pub new: String,
-    /// Why, and what to change instead.
-    pub why: &'static str,
-}
-
-impl ReloadReport {
-    /// The word for log, metric and status.
-    pub fn outcome(&self) -> Outcome {
-        match (self.needs_restart.is_empty(), self.applied.is_empty()) {
-            (false, _) => Outcome::RestartRequired,
-            (true, false) => Outcome::Applied,
-            (true, true) => Outcome::Unchanged,
-        }
-    }
-}
-
-words! {
-    /// How a reload ended.
-    pub enum Outcome {
-        /// Something changed, and nothing is left to do.
-        Applied = "applied",
-        /// Nothing differs.
-        Unchanged = "unchanged",
-        /// Something differs that takes a restart.
-        RestartRequired = "restart_required",
-        /// Something is wrong, and nothing has changed.
-        Rejected = "rejected",
-    }
-}
-
-/// Why nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rejected {
-    /// Everything that is wrong.
-    pub faults: Vec<FaultRow>,
-    /// How many that is, those included that are not listed.
-    pub total: usize,
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FaultRow {
-    /// Where: `FILE:LINE:COLUMN`, a variable, a flag.
-    pub place: String,
-    /// The key that it is about.
-    pub key: Option<String>,
-    /// What is wrong and what to write instead.
-    pub message: String,
-    /// All of it, on one line.
-    pub headline: String,
-    /// All of it with the line of the file and a mark below; several lines.
-    pub text: String,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = self
-            .faults
-            .first()
-            .map_or("no reason was given", |fault| &fault.headline);
-        match self.total {
-            0 | 1 => f.write_str(first),
-            n => write!(f, "{first} (and {} more)", n - 1),
-        }
-    }
-}
-
-impl std::error::Error for Rejected {}
-
-impl From<&Fault> for FaultRow {
-    fn from(fault: &Fault) -> Self {
-        Self {
-            place: fault.origin.to_string(),
-            key: fault.key.clone(),
-            message: fault.message.clone(),
-            headline: fault.headline(),
-            text: fault.to_string(),
-        }
-    }
-}
-
-impl From<&Faults> for Rejected {
-    fn from(faults: &Faults) -> Self {
-        Self {
-            faults: faults.iter().map(FaultRow::from).collect(),
-            total: faults.len(),
-        }
-    }
-}
-
-impl Rejected {
-    /// The file is well formed and does not fit this machine.
-    fn unfit(sentence: String) -> Self {
-        let fault = FaultRow {
-            place: String::new(),
-            key: None,
-            message: sentence.clone(),
-            headline: sentence.clone(),
-            text: sentence,
-        };
-        Self {
-            faults: vec![fault],
-            total: 1,
-        }
-    }
-}
-
-/// What reloads there have been.
-#[derive(Debug)]
-pub(super) struct History {
-    /// One at a time.
-    pub(super) turn: tokio::sync::Mutex<()>,
-    counts: [AtomicU64; Outcome::ALL.len()],
-    last: Mutex<Last>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Last {
-    pub(super) outcome: Option<Outcome>,
-    /// When a load was last good, in milliseconds since 1970 UTC.
-    pub(super) good_ms: i64,
-    /// Keys that take a restart, as of the last good load.
-    pub(super) pending: Vec<&'static str>,
-}
-
-impl History {
-    pub(super) fn new(now_ms: i64) -> Self {
-        Self {
-            turn: tokio::sync::Mutex::default(),
-            counts: Default::default(),
-            last: Mutex::new(Last {
-                outcome: None,
-                good_ms: now_ms,
-                pending: Vec::new(),
-            }),
-        }
-    }
-
-    pub(super) fn last(&self) -> Last {
-        lock(&self.last).clone()
-    }
-
-    fn note(&self, outcome: Outcome) {
-        self.counts[outcome as usize].fetch_add(1, Relaxed);
-        lock(&self.last).outcome = Some(outcome);
-    }
-}
+pub(super) use history::History;
+pub use rejected::{FaultRow, Rejected};
+pub(super) use report::Outcome;
+pub use report::{PassedBy, ReloadReport};
 
 /// Tells that a reload begins and, when this is dropped, that it has ended, however it did.
 struct Told<'a>(&'a ReloadTold);
@@ -274,10 +99,7 @@ impl Control {
 
     /// Reloads by outcome, in a fixed order.
     pub fn reload_counts(&self) -> Vec<(&'static str, u64)> {
-        let count = |outcome: Outcome| self.0.reloads.counts[outcome as usize].load(Relaxed);
-        Outcome::ALL
-            .map(|outcome| (outcome.as_str(), count(outcome)))
-            .into()
+        self.0.reloads.counts()
     }
 
     /// Whether the last load or reload was good.
@@ -326,7 +148,7 @@ impl Control {
         let merged = old.merge_hot(&new);
         let limits: Limits = (self.0.fit_limits)(&merged).map_err(Rejected::unfit)?;
         let doors = self.open_doors(&old, &merged).map_err(Rejected::unfit)?;
-        let report = report_of(&old, &new, self.held_doors(), dry_run);
+        let report = ReloadReport::between(&old, &new, self.held_doors(), dry_run);
         if dry_run {
             return Ok(report);
         }
@@ -352,16 +174,9 @@ impl Control {
 
     fn note_reloaded(&self, report: &ReloadReport) {
         let outcome = report.outcome();
-        self.0.reloads.note(outcome);
-        {
-            let mut last = lock(&self.0.reloads.last);
-            last.good_ms = (self.0.hub.clock)();
-            last.pending = report
-                .needs_restart
-                .iter()
-                .map(|change| change.key)
-                .collect();
-        }
+        let waiting = report.needs_restart.iter().map(|change| change.key);
+        let now_ms = (self.0.hub.clock)();
+        self.0.reloads.note_good(outcome, now_ms, waiting.collect());
         self.note_changes(report);
         for change in &report.needs_restart {
             let Change { key, old, new, .. } = change;
@@ -415,35 +230,6 @@ impl Control {
             faults = rejected.total as u64,
             "the configuration was not reloaded: nothing has changed"
         );
-    }
-}
-
-fn report_of(old: &Loaded, new: &Loaded, held: HeldDoors, dry_run: bool) -> ReloadReport {
-    let changes = config::diff(&old.config, &new.config);
-    let changed: Vec<_> = changes.iter().map(|change| change.key).collect();
-    let keys = config::rows(old).into_iter().map(|row| row.key);
-    let unchanged_keys: Vec<_> = keys.filter(|key| !changed.contains(key)).collect();
-    let (mut applied, mut needs_restart, mut passed_by) = (Vec::new(), Vec::new(), Vec::new());
-    for change in changes {
-        match held.why(change.key) {
-            Some(why) => passed_by.push(PassedBy {
-                key: change.key,
-                old: change.old,
-                new: change.new,
-                why,
-            }),
-            None if change.hot => applied.push(change),
-            None => needs_restart.push(change),
-        }
-    }
-    ReloadReport {
-        file: new.file.clone(),
-        applied,
-        needs_restart,
-        passed_by,
-        unchanged: unchanged_keys.len(),
-        unchanged_keys,
-        dry_run,
     }
 }
 
