@@ -7,7 +7,7 @@
 //! 2. Join: register first, read the committed head second (`room`).
 //! 3. Each write checks the cursor first: bytes at or below it are never written.
 //! 4. One unfinished write per session. While it exists all its rooms are behind and its replies
-//!    wait. When it is taken away to save memory, the line that it is in is finished first (`pump`).
+//!    wait. When it is taken away to save memory, the line that it is in is finished first (`budget`).
 //! 5. A session's conversation, cursors and replies live on this thread: test and write happen
 //!    without an await between, and there are no locks among them.
 //! 6. An idle session owns no buffer.
@@ -18,7 +18,9 @@
 //! lane's own task ends the process.
 
 mod basic;
+mod behind;
 mod books;
+mod budget;
 mod chunk;
 mod clocks;
 mod conn;
@@ -40,6 +42,8 @@ mod sabotaged;
 mod say;
 mod seat;
 mod seats;
+mod serve;
+mod stretch;
 mod task;
 #[cfg(test)]
 mod tests;

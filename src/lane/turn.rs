@@ -5,21 +5,15 @@
 //! are served in slices with a yield between, so that a huge room cannot keep others waiting.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
-use tokio::time::Instant;
 
-use super::room::Member;
-use super::seat::Slice;
-use super::seats::Sent;
-use super::write::{Skip, Written, write_answers, write_lines};
+use super::stretch::Stretch;
+use super::write::Written;
 use super::{Lane, SharedLane};
-use crate::event::{Event, Seq, SessionId};
-use crate::hub::SessionState;
-use crate::log::{Batch, Encoded, Handout, Room};
-use crate::wire::Profile;
+use crate::event::Seq;
+use crate::log::{Batch, Handout, Room};
 
 /// Batches of one turn.
 const BATCHES: usize = 256;
@@ -29,20 +23,6 @@ const TEXT: usize = 64 * 1024;
 const SLICE: usize = 256;
 /// Messages that a lagging lane reads from a log at once.
 const CATCH_UP: u64 = 64;
-
-/// What one turn hands out in one room.
-#[derive(Debug)]
-struct Stretch {
-    room: Arc<Room>,
-    before: Seq,
-    last: Seq,
-    batches: Vec<Arc<Batch>>,
-    encoded: [Option<Arc<Encoded>>; Profile::ALL.len()],
-    authors: Vec<SessionId>,
-    born: Option<Instant>,
-    replayed: bool,
-    has_presence: bool,
-}
 
 /// Takes the first batch and all that are ready, and hands them out.
 pub(super) async fn hand_out(lane: &SharedLane, first: Handout, receiver: &mut Receiver<Handout>) {
@@ -170,65 +150,6 @@ async fn spread(lane: &SharedLane, stretch: Option<Stretch>) {
     lane.borrow_mut().keep_budget();
 }
 
-impl Stretch {
-    fn of_batches(room: &Arc<Room>, batches: Vec<Arc<Batch>>) -> Option<Self> {
-        let (first, last) = (batches.first()?, batches.last()?);
-        let authors = batches
-            .iter()
-            .flat_map(|batch| &batch.events)
-            .map(Event::author);
-        Some(Self {
-            room: room.clone(),
-            before: first.before,
-            last: last.head,
-            encoded: Default::default(),
-            authors: authors.collect(),
-            born: batches.iter().find_map(|batch| batch.born),
-            replayed: false,
-            has_presence: batches.iter().any(|batch| batch.has_presence()),
-            batches,
-        })
-    }
-
-    fn of_messages(
-        room: &Arc<Room>,
-        before: Seq,
-        messages: Vec<Arc<crate::event::Message>>,
-    ) -> Option<Self> {
-        let last = messages.last()?.seq;
-        let events = messages.into_iter().map(Event::Message).collect();
-        let batch = Arc::new(Batch::new(before, last, events, None));
-        Self::of_batches(room, vec![batch]).map(|stretch| Self {
-            replayed: true,
-            ..stretch
-        })
-    }
-
-    /// Its bytes in a profile. One batch is shared with the other lanes as it is; several are put
-    /// into one piece for this lane.
-    fn encoded(&mut self, profile: Profile) -> &Arc<Encoded> {
-        let Self {
-            room,
-            batches,
-            encoded,
-            before,
-            ..
-        } = self;
-        encoded[profile as usize].get_or_insert_with(|| match batches.as_slice() {
-            [batch] => batch.encoded(room, profile).clone(),
-            several => {
-                let mut whole = Encoded::new(*before, *before);
-                #[cfg(feature = "test-faults")]
-                let several = &super::sabotaged::order(several);
-                for batch in several {
-                    whole.extend(batch.encoded(room, profile));
-                }
-                Arc::new(whole)
-            }
-        })
-    }
-}
-
 impl Lane {
     fn pos(&self, room: &Room) -> Option<Seq> {
         self.rooms.get(&room.id).map(|entry| entry.pos)
@@ -295,127 +216,6 @@ impl Lane {
         self.rooms
             .get(&room)
             .map_or(0, |entry| entry.members.len().saturating_sub(end))
-    }
-
-    /// Writes the stretch to one member, if it is live. True if all of it went out.
-    ///
-    /// Test and write happen here without an await between.
-    fn serve(&mut self, stretch: &mut Stretch, member: &mut Member, sums: &mut Written) -> bool {
-        let (before, last) = (stretch.before, stretch.last);
-        let mut sent = 0;
-        if member.cursor == before && !self.draining {
-            let encoded = stretch.encoded(member.profile);
-            if encoded.bytes.is_empty() {
-                member.cursor = last;
-                return false;
-            }
-            match self.seats.send(member.seat, encoded) {
-                Sent::All => {
-                    member.cursor = last;
-                    sums.calls += 1;
-                    sums.bytes += encoded.bytes.len();
-                    sums.messages += encoded.messages;
-                    sums.presence += encoded.lines.len() as u64 - encoded.messages;
-                    return true;
-                }
-                Sent::Part(count) => sent = count,
-                Sent::Nothing => {}
-            }
-        }
-        self.serve_with_care(stretch, member, sent)
-    }
-
-    /// The same for a session that is more than plain. `sent` bytes went out already.
-    fn serve_with_care(&mut self, stretch: &mut Stretch, member: &mut Member, sent: usize) -> bool {
-        let (seat, conn) = self.seats.with_conn(member.seat);
-        if seat.closing.is_some() {
-            return false;
-        }
-        let (before, last, replayed) = (stretch.before, stretch.last, stretch.replayed);
-        let room = stretch.room.id;
-        let encoded = stretch.encoded(member.profile);
-        let waits = seat.is_blocked() && !seat.output.goes_with_turn;
-        if member.cursor < before || waits {
-            member.missed_presence |= encoded.has_presence() && member.profile.hears_unnumbered();
-            // Behind for another reason than its socket: its own task reads on.
-            seat.fall_behind();
-            return false;
-        }
-        let mut at = if member.cursor > before {
-            encoded.after(member.cursor)
-        } else {
-            sent
-        };
-        if at == encoded.bytes.len() {
-            member.cursor = member.cursor.max(last);
-            return false;
-        }
-        let begun = at;
-        let skip = (seat.spoke == self.turn).then(|| Skip {
-            author: seat.card.id,
-            silence: member.profile.silence(),
-        });
-        let waker = seat.waker.as_ref().unwrap_or(Waker::noop());
-        let answers = std::mem::take(&mut seat.output.goes_with_turn);
-        let written = if answers {
-            write_answers(conn, waker, &mut seat.output, encoded, &mut at, skip)
-        } else {
-            write_lines(conn, waker, encoded, &mut at, skip)
-        };
-        let cursor = member.cursor;
-        member.cursor = cursor.max(last);
-        if seat.trace.is_some() {
-            seat.show_encoded((self.hub.clock)(), encoded, (begun, at), skip);
-        }
-        match written {
-            Ok(written) if answers && seat.output.waiting() > 0 => {
-                // Not even the answers went out: nothing of the room did.
-                member.cursor = cursor;
-                Self::count(&self.meter, seat, &written, replayed);
-                seat.fall_behind();
-                false
-            }
-            Ok(mut written) => {
-                if sent > 0 {
-                    let (messages, presence) = encoded.count(0, sent);
-                    written.calls += 1;
-                    written.bytes += sent;
-                    written.messages += messages;
-                    written.presence += presence;
-                }
-                let done = written.done;
-                if !done {
-                    let encoded = encoded.clone();
-                    encoded.charge(&self.hub.budget);
-                    seat.output.slice = Some(Box::new(Slice {
-                        room: Some(room),
-                        encoded,
-                        at,
-                        skip,
-                        replayed,
-                    }));
-                    seat.card.set_state(SessionState::Behind);
-                    self.meter.fell_behind.add(1);
-                    tracing::debug!(event = "client.behind", client = %seat.card.id);
-                    // Its task has to watch the socket and the clock from now on.
-                    seat.fall_behind();
-                }
-                Self::count(&self.meter, seat, &written, replayed);
-                if self.draining || seat.input.eof || answers {
-                    // It waits for this to be the last thing that it hears, or for its answers to
-                    // be gone before it is read again.
-                    seat.wake();
-                }
-                self.seats.settle(member.seat);
-                done
-            }
-            Err(error) => {
-                // Nothing of it was counted as written: it goes with the session.
-                member.cursor = cursor;
-                self.fail(member.seat, &error);
-                false
-            }
-        }
     }
 
     /// Answers that waited for this turn and were not written in it go out by themselves.

@@ -36,6 +36,15 @@ impl Written {
         }
     }
 
+    /// Adds a write of the first `bytes` that came before.
+    pub(super) fn add_start(&mut self, encoded: &Encoded, bytes: usize) {
+        let (messages, presence) = encoded.count(0, bytes);
+        self.calls += 1;
+        self.bytes += bytes;
+        self.messages += messages;
+        self.presence += presence;
+    }
+
     /// What a session still reads of a room that it has left: it was written off when it left.
     pub(super) fn after_leaving(self) -> Self {
         Self {
