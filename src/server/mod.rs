@@ -6,7 +6,9 @@
 
 mod args;
 mod cgroup;
+mod chores;
 mod doors;
+mod ending;
 mod fit;
 mod history;
 mod inherited;
@@ -24,13 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::build::BUILD;
 use crate::config::{Loaded, Sources};
-use crate::control::{BanFile, BooksReport, Control, Door, LogSwitch, Parts};
+use crate::control::{BanFile, Control, Door, LogSwitch, Parts};
 use crate::hub::Hub;
 use crate::listen::Probes;
 use crate::name::RoomName;
@@ -46,6 +48,7 @@ use keeper::Keeper;
 use porters::Porters;
 pub use signals::Signals;
 use watchdog::Watchdog;
+use workers::Workers;
 
 /// How long the threads may take to end once everybody is closed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -135,53 +138,38 @@ async fn serve(start: Start) -> Result<(), Failure> {
 
     // Everything is bound before anything is served, so that a fault leaves nothing half open.
     let doors = doors::open(&config, inherited)?;
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let workers = workers::start(&hub, config.server.workers)?;
-    let spares = control.spares().clone();
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let probes = Arc::<Probes>::default();
-    let site = crate::telemetry::site(&control, workers.runtimes());
-    let runtimes = workers.runtimes();
-    control.set_busy(Box::new(move || {
-        let busy = |runtime: &Handle| runtime.metrics().worker_total_busy_duration(0);
-        runtimes.iter().map(busy).collect()
-    }));
-    let porters = Porters {
-        chat: workers.chat(),
-        probes: probes.clone(),
-        control: control.clone(),
-        site,
-        spares: spares.clone(),
-        stop: stop.clone(),
-        tasks: tasks.clone(),
-    };
-    let keeper = Keeper::serve(doors, porters);
-    let addresses = keeper.doors();
-    for Door { door, address } in &addresses {
-        control.add_door(door, address);
-    }
-    let looking = keeper.clone();
-    let held = keeper.held();
-    control.set_door_opener(Box::new(move |config| keeper.open(config)), held);
-    let mut places = addresses;
-    places.extend(history.map(|address| Door {
-        door: "history",
-        address,
-    }));
-    tasks.spawn(sweep(control.clone(), spares, stop.clone()));
-    tasks.spawn(hand_out(control.clone(), stop.clone()));
+    watch_workers(&control, &workers);
+    let keeper = Keeper::serve(
+        doors,
+        Porters {
+            chat: workers.chat(),
+            probes: probes.clone(),
+            site: crate::telemetry::site(&control, workers.runtimes()),
+            spares: control.spares().clone(),
+            control: control.clone(),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        },
+    );
+    keep_doors(&control, &keeper);
+    tasks.spawn(chores::sweep(control.clone(), stop.clone()));
+    tasks.spawn(chores::hand_out(control.clone(), stop.clone()));
     signals.attach(control.clone(), &stop, &tasks);
 
     hub.set_phase(Phase::Ready);
-    announce(&places);
+    announce(keeper.doors(), history);
     tasks.spawn(systemd::tell(control.clone(), stop.clone()));
     let watchdog = Watchdog {
         control: control.clone(),
         probes,
-        door: Box::new(move || looking.chat_address()),
+        door: Box::new(move || keeper.chat_address()),
         lanes: hub.lanes().len(),
     };
     tasks.spawn(watchdog.run(stop.clone()));
-    drained(&control).await;
+    ending::drained(&control).await;
 
     hub.set_phase(Phase::Stopped);
     workers.join(LAST_WORDS).await;
@@ -192,74 +180,28 @@ async fn serve(start: Start) -> Result<(), Failure> {
     tasks.close();
     // Whoever still talks to an admin door has had their time.
     let _ = timeout(LAST_WORDS, tasks.wait()).await;
-    close_books(&control);
+    ending::close_books(&control);
     tracing::info!(event = "daemon.stopped", "the daemon has stopped");
     logs.flush(LAST_WORDS);
     Ok(())
 }
 
-/// The last line of the books: everybody has gone, and nothing may be owed that stands nowhere.
-fn close_books(control: &Control) {
-    let books = control.closing_books();
-    let BooksReport {
-        owed,
-        written,
-        own,
-        gapped,
-        gone,
-        difference,
-        replays_difference,
-        ..
-    } = books;
-    if books.balanced {
-        tracing::info!(
-            event = "books.closed",
-            owed,
-            written,
-            own,
-            gapped,
-            gone,
-            difference
-        );
-    } else {
-        tracing::error!(
-            event = "books.closed",
-            owed,
-            written,
-            own,
-            gapped,
-            gone,
-            difference,
-            replays_difference,
-            "the books do not balance: messages were lost or written twice"
-        );
-    }
+/// How busy each worker is, for whoever asks.
+fn watch_workers(control: &Control, workers: &Workers) {
+    let runtimes = workers.runtimes();
+    control.set_busy(Box::new(move || {
+        let busy = |runtime: &Handle| runtime.metrics().worker_total_busy_duration(0);
+        runtimes.iter().map(busy).collect()
+    }));
 }
 
-/// Waits until the daemon is to end and everybody has gone, or the deadline is over.
-async fn drained(control: &Control) {
-    let mut stopping = control.stopping();
-    let hub = control.hub().clone();
-    loop {
-        let deadline = stopping
-            .borrow_and_update()
-            .map(|stopping| stopping.deadline);
-        let Some(deadline) = deadline else {
-            if stopping.changed().await.is_err() {
-                return;
-            }
-            continue;
-        };
-        tokio::select! {
-            () = hub.empty() => return,
-            () = tokio::time::sleep_until(deadline) => {
-                let left = hub.sessions();
-                tracing::warn!(event = "daemon.drain_overdue", sessions = left, "closing whoever is left");
-                return;
-            }
-            _ = stopping.changed() => {}
-        }
+/// Tells the control plane where the daemon listens, and lets a reload change that.
+fn keep_doors(control: &Control, keeper: &Keeper) {
+    for Door { door, address } in keeper.doors() {
+        control.add_door(door, &address);
     }
+    let (opening, held) = (keeper.clone(), keeper.held());
+    control.set_door_opener(Box::new(move |config| opening.open(config)), held);
 }
 
 /// Puts the bans of the last life in force. A file that cannot be read is no reason to forget them.
@@ -279,31 +221,6 @@ fn old_bans(hub: &Hub) -> Result<Option<BanFile>, Failure> {
     Ok(Some(file))
 }
 
-/// Once a second: rooms that nobody needs go, bans and values whose time is over too, and what could
-/// not be kept of the bans is tried again.
-async fn sweep(control: Control, spares: Spares, stop: CancellationToken) {
-    let hub = control.hub().clone();
-    let mut second = tokio::time::interval_at(Instant::now(), Duration::from_secs(1));
-    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    stop.run_until_cancelled(async {
-        loop {
-            second.tick().await;
-            hub.sweep_rooms();
-            hub.sweep_bans();
-            control.sweep_history();
-            control.keep_bans_again().await;
-            control.expire_values().await;
-            spares.refill();
-        }
-    })
-    .await;
-}
-
-/// Hands out events to those who listen.
-async fn hand_out(control: Control, stop: CancellationToken) {
-    stop.run_until_cancelled(control.feed().hand_out()).await;
-}
-
 fn log_switch(logs: &Logs) -> LogSwitch {
     let (levels, addresses, drops) = (logs.clone(), logs.clone(), logs.clone());
     LogSwitch {
@@ -315,10 +232,11 @@ fn log_switch(logs: &Logs) -> LogSwitch {
 }
 
 /// The one line on standard output: where the daemon really listens, and where it keeps history.
-fn announce(doors: &[Door]) {
-    let list: Vec<String> = doors
-        .iter()
-        .map(|Door { door, address }| format!("{door}={address}"))
+fn announce(doors: Vec<Door>, history: Option<String>) {
+    let doors = doors.into_iter().map(|door| (door.door, door.address));
+    let places = doors.chain(history.map(|address| ("history", address)));
+    let list: Vec<String> = places
+        .map(|(place, address)| format!("{place}={address}"))
         .collect();
     let list = list.join(" ");
     tracing::info!(event = "daemon.ready", version = BUILD.version, doors = %list, "ready");
