@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::checker::{Durability, Least, Life, Log, Position, Record, tally};
 use crate::dice::Dice;
 use crate::harness::{Config, Daemon, alone};
-use crate::load::{Clock, Full, Home, counters, rows_of_store};
+use crate::load::{Clock, Full, Home, counters, end_in_peace, rows_of_store};
 
 const ROOMS: [&str; 5] = ["lobby", "den", "hall", "attic", "cellar"];
 /// Unanswered messages of one talker.
@@ -152,7 +152,10 @@ impl Stage {
                 paged: scale.messages,
                 ..Least::default()
             },
-            lives: killed.into_iter().chain([end(chat).await]).collect(),
+            lives: killed
+                .into_iter()
+                .chain([end_in_peace(chat).await])
+                .collect(),
             store: rows_of_store(chat.dir(), Durability::Process),
         };
         let there_is = tally(&record);
@@ -277,16 +280,4 @@ fn is_talker(n: usize) -> bool {
 /// Talkers and listeners are spread over all rooms.
 fn room_of(n: usize) -> &'static str {
     ROOMS[(n / 5 + n) % ROOMS.len()]
-}
-
-/// The daemon's only life ends in peace.
-async fn end(chat: &Daemon) -> Life {
-    chat.signal(Signal::TERM);
-    let ended = chat.exit().await.to_string();
-    chat.logs(&["daemon.stopped"]).await;
-    Life {
-        ended,
-        expected: "exit status: 0".to_owned(),
-        stderr: chat.stderr(),
-    }
 }

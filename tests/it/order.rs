@@ -3,9 +3,11 @@
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::watch;
 
-use crate::checker::{Durability, Event, Log, Position, Record, tally};
+use crate::checker::{Durability, Event, Record, tally};
 use crate::harness::{Config, Daemon, alone};
-use crate::load::{Clock, Full, Stall, TwoFields, Voice, counters, rows_of_store};
+use crate::load::{
+    Actor, Clock, Full, Stall, TwoFields, Voice, counters, curtain, rows_of_store, witness,
+};
 
 const ROOMS: [&str; 5] = ["lobby", "den", "hall", "attic", "cellar"];
 
@@ -206,12 +208,6 @@ impl Progress {
     }
 }
 
-/// Somebody on the stage.
-enum Actor {
-    Full(Full, Vec<&'static str>),
-    TwoFields(TwoFields),
-}
-
 async fn play(chat: &Daemon, scale: Scale) -> Played {
     let (clock, progress) = (Clock::default(), Progress(watch::Sender::new(0)));
     let stage = Stage {
@@ -231,13 +227,9 @@ async fn play(chat: &Daemon, scale: Scale) -> Played {
     let (mut actors, knockers) = tokio::join!(join_all(roles), stage.knocking());
     actors.extend(knockers);
 
-    stage.curtain(&mut actors).await;
-    let witness = stage.witness(&actors).await;
-    let log = |actor: Actor| match actor {
-        Actor::Full(client, _) => client.into_log(),
-        Actor::TwoFields(client) => client.into_log(),
-    };
-    let clients: Vec<Log> = actors.into_iter().map(log).collect();
+    curtain(&mut actors, &ROOMS).await;
+    let witness = witness(chat.chat(), &clock, &actors, &ROOMS).await;
+    let clients = actors.into_iter().map(Actor::into_log).collect();
     Played {
         record: Record {
             clients,
@@ -357,50 +349,5 @@ impl Stage<'_> {
             knocker.part(rooms[0]).await;
         }
         vec![Actor::Full(speaker, rooms), Actor::Full(knocker, vec![])]
-    }
-
-    /// One last message in each room, and everybody hears it.
-    async fn curtain(&self, actors: &mut [Actor]) {
-        for room in ROOMS {
-            let is_there = |actor: &&mut Actor| matches!(actor, Actor::Full(_, rooms) if rooms.contains(&room));
-            let Some(Actor::Full(speaker, _)) = actors.iter_mut().find(is_there) else {
-                continue;
-            };
-            let id = speaker.publish(room).await;
-            speaker.wait_unacked(0).await;
-            speaker.wait_heard(&id).await;
-            let head = speaker.position(room).unwrap().seq;
-            for actor in &*actors {
-                match actor {
-                    Actor::Full(client, rooms) if rooms.contains(&room) => {
-                        client.wait_position(room, head).await;
-                    }
-                    Actor::TwoFields(client) if room == ROOMS[0] => client.wait_heard(&id).await,
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// The late reader, who hears every room from its first number, and reads its pages.
-    async fn witness(&self, actors: &[Actor]) -> Log {
-        let mut witness = Full::arrive(self.chat.chat(), self.clock, "witness").await;
-        for room in ROOMS {
-            let stands = actors.iter().filter_map(|actor| match actor {
-                Actor::Full(client, _) => client.position(room),
-                Actor::TwoFields(_) => None,
-            });
-            let Some(head) = stands.max_by_key(|position| position.seq) else {
-                continue;
-            };
-            let since = Position {
-                epoch: head.epoch,
-                seq: 0,
-            };
-            witness.join(room, Some(since)).await;
-            witness.wait_position(room, head.seq).await;
-            assert!(witness.read_history(room, head.seq).await, "{room}");
-        }
-        witness.into_log()
     }
 }

@@ -3,9 +3,8 @@
 
 use tokio::sync::watch;
 
-use crate::checker::Log;
 use crate::dice::Dice;
-use crate::load::{Clock, Full, Home, TwoFields, Voice};
+use crate::load::{Actor, Clock, Full, Home, TwoFields, Voice};
 
 /// The rooms of a run; the first one is the default room.
 pub(super) const ROOMS: [&str; 3] = ["lobby", "den", "hall"];
@@ -17,21 +16,6 @@ pub(super) const READERS: usize = 4;
 pub(super) const TWO_FIELDS: usize = 2;
 /// Unanswered messages of one publisher.
 const WINDOW: usize = 32;
-
-/// Somebody who has done their part.
-pub(super) enum Actor {
-    Full(Full, Vec<&'static str>),
-    TwoFields(TwoFields),
-}
-
-impl Actor {
-    pub(super) fn into_log(self) -> Log {
-        match self {
-            Self::Full(client, _) => client.into_log(),
-            Self::TwoFields(client) => client.into_log(),
-        }
-    }
-}
 
 /// What everybody needs to know.
 pub(super) struct Stage {

@@ -16,11 +16,13 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::checker::{Durability, Least, Life, Log, Position, Record, tally};
+use crate::checker::{Durability, Least, Life, Record, tally};
 use crate::dice::Dice;
 use crate::harness::{Daemon, alone, within};
-use crate::load::{Clock, Full, Home, Voice, counters, rows_of_store};
-use cast::{Actor, PUBLISHERS, READERS, ROOMS, Stage, TWO_FIELDS};
+use crate::load::{
+    Actor, Clock, Home, Voice, counters, curtain, end_in_peace, rows_of_store, witness,
+};
+use cast::{PUBLISHERS, READERS, ROOMS, Stage, TWO_FIELDS};
 use plan::{Fault, Plan};
 
 /// Acks of each cycle at least, before something goes wrong.
@@ -124,8 +126,8 @@ async fn play(plan: &Plan) -> Record {
     parts.push(Box::pin(stage.visitor()));
     let (mut actors, mut lives) = tokio::join!(join_all(parts), direct(&mut chat, &stage, plan));
 
-    curtain(&mut actors).await;
-    let witness = witness(&stage, &actors).await;
+    curtain(&mut actors, &ROOMS).await;
+    let witness = witness(stage.home.clone(), &stage.clock, &actors, &ROOMS).await;
     let clients = actors.into_iter().map(Actor::into_log).collect();
     let counters = if lives.is_empty() {
         Some(counters(&chat).await)
@@ -133,7 +135,7 @@ async fn play(plan: &Plan) -> Record {
         None
     };
     let kills = lives.len();
-    lives.push(end(&chat).await);
+    lives.push(end_in_peace(&chat).await);
     Record {
         durability: plan.durability,
         clients,
@@ -194,61 +196,4 @@ async fn direct(chat: &mut Daemon, stage: &Stage, plan: &Plan) -> Vec<Life> {
     }
     stage.over.send_replace(true);
     lives
-}
-
-/// One last message in each room, and everybody hears it.
-async fn curtain(actors: &mut [Actor]) {
-    for room in ROOMS {
-        let is_there =
-            |actor: &&mut Actor| matches!(actor, Actor::Full(_, rooms) if rooms[..] == [room]);
-        let Some(Actor::Full(speaker, _)) = actors.iter_mut().find(is_there) else {
-            panic!("nobody speaks in {room}");
-        };
-        let id = speaker.publish(room).await;
-        speaker.wait_unacked(0).await;
-        speaker.wait_heard(&id).await;
-        let head = speaker.position(room).unwrap().seq;
-        for actor in &*actors {
-            match actor {
-                Actor::Full(client, rooms) if rooms.contains(&room) => {
-                    client.wait_position(room, head).await;
-                }
-                Actor::TwoFields(client) if room == ROOMS[0] => client.wait_heard(&id).await,
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The late reader joins each room from its first number, and reads its whole history page by page: two
-/// ways to the same messages.
-async fn witness(stage: &Stage, actors: &[Actor]) -> Log {
-    let mut witness = Full::arrive(stage.home.clone(), &stage.clock, "witness").await;
-    for room in ROOMS {
-        let stands = actors.iter().filter_map(|actor| match actor {
-            Actor::Full(client, _) => client.position(room),
-            Actor::TwoFields(_) => None,
-        });
-        let head = stands.max_by_key(|position| position.seq).unwrap();
-        let first = Position {
-            seq: 0,
-            ..head.clone()
-        };
-        witness.join(room, Some(first)).await;
-        witness.wait_position(room, head.seq).await;
-        witness.read_history(room, head.seq).await;
-    }
-    witness.into_log()
-}
-
-/// The last life ends in peace.
-async fn end(chat: &Daemon) -> Life {
-    chat.signal(Signal::TERM);
-    let ended = chat.exit().await.to_string();
-    chat.logs(&["daemon.stopped"]).await;
-    Life {
-        ended,
-        expected: "exit status: 0".to_owned(),
-        stderr: chat.stderr(),
-    }
 }
