@@ -288,6 +288,25 @@ async fn message_rate() {
     pair.goes_on_talking().await;
 }
 
+impl Peer {
+    /// Goes to another room or takes another name, in turn. True if that was refused for its pace.
+    pub(crate) async fn moves_too_fast(&mut self, n: usize) -> bool {
+        let (kind, fields) = if n.is_multiple_of(2) {
+            ("join", json!({ "room": format!("room{n}") }))
+        } else {
+            ("nick", json!({ "username": format!("eager{n}") }))
+        };
+        self.request(kind, fields).await;
+        let answer = self.object().await;
+        let is_refused = answer["type"] == "error";
+        if is_refused {
+            assert_eq!(answer["code"], "rate_limited", "{answer}");
+            assert!(answer["retry_after_ms"].as_u64() > Some(0), "{answer}");
+        }
+        is_refused
+    }
+}
+
 #[tokio::test]
 async fn joins_and_nicks_count_as_requests() {
     let chat = Daemon::start(Config::shipped().limit("request_rate", "6/3600s")).await;
@@ -297,18 +316,7 @@ async fn joins_and_nicks_count_as_requests() {
     person.say("/nick person").await;
     let mut refused = 0;
     for n in 0..10 {
-        let (kind, fields) = if n % 2 == 0 {
-            ("join", json!({ "room": format!("room{n}") }))
-        } else {
-            ("nick", json!({ "username": format!("eager{n}") }))
-        };
-        eager.request(kind, fields).await;
-        let answer = eager.object().await;
-        if answer["type"] == "error" {
-            assert_eq!(answer["code"], "rate_limited", "{answer}");
-            assert!(answer["retry_after_ms"].as_u64() > Some(0), "{answer}");
-            refused += 1;
-        }
+        refused += u64::from(eager.moves_too_fast(n).await);
         person.say(&format!("/join room{n}")).await;
     }
     assert_eq!(refused, 4, "six requests, and no more for an hour");

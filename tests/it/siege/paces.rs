@@ -60,18 +60,7 @@ async fn joins_and_nicks(chat: &Daemon) -> u64 {
     eager.hello("eager").await;
     let mut refused = 0;
     for n in 0..40 {
-        let (kind, fields) = if n % 2 == 0 {
-            ("join", json!({ "room": format!("room{n}") }))
-        } else {
-            ("nick", json!({ "username": format!("eager{n}") }))
-        };
-        eager.request(kind, fields).await;
-        let answer = eager.object().await;
-        if answer["type"] == "error" {
-            assert_eq!(answer["code"], "rate_limited", "{answer}");
-            assert!(answer["retry_after_ms"].as_u64() > Some(0), "{answer}");
-            refused += 1;
-        }
+        refused += u64::from(eager.moves_too_fast(n).await);
     }
     assert!(refused >= 25, "{refused}");
     refused
