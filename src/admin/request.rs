@@ -1,7 +1,7 @@
 //! Requests and answers as lines.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::rpc::{Code, LONGEST_ANSWER};
 
@@ -12,6 +12,9 @@ pub(super) struct Request {
     pub(super) id: Option<Value>,
     pub(super) method: String,
     pub(super) params: Option<Value>,
+    /// Read all the same: what is carried out is JSON as a whole.
+    #[serde(flatten)]
+    _unknown: Map<String, Value>,
 }
 
 /// Why a request was not carried out.
@@ -42,7 +45,6 @@ impl Failure {
 impl Request {
     /// Reads a line.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Failure> {
-        // Read as bytes, a string in a field that is not known might be anything.
         let text = std::str::from_utf8(line)
             .map_err(|_| Failure::new(Code::Parse, "the request is not UTF-8"))?;
         let request: Self = serde_json::from_str(text).map_err(|error| {

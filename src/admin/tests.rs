@@ -408,6 +408,15 @@ async fn what_is_no_request_is_answered_and_the_next_one_heard() {
             -32601,
         ),
         (
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\",\"more\":\"\\ud800\"}",
+            -32700,
+        ),
+        (
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\",\"more\":1e999}",
+            -32700,
+        ),
+        ("[\"2.0\",1,\"version\",{}]", -32600),
+        (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":[]}",
             -32602,
         ),
