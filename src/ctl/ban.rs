@@ -5,11 +5,12 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::args::{Ban, ListBans, Unban};
+use super::desk::Desk;
 use super::page;
 use super::render::{Column, Look, object};
-use super::run::{Desk, KICKED};
 use super::show::{moment, time, word};
 use super::trouble::Trouble;
+use super::whom::KICKED;
 use crate::cidr::Cidr;
 use crate::escape::visible;
 

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::args::{Reload, SetConfig, SetLog};
+use super::desk::Desk;
 use super::link::Unanswered;
 use super::render::{Column, object};
-use super::run::Desk;
 use super::show::word;
 use super::trouble::Trouble;
 use crate::escape::visible;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use super::render::Column;
-use super::run::Desk;
 use super::show::word;
 use super::trouble::Trouble;
 use crate::build::BUILD;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use super::render::Column;
-use super::run::Desk;
 use super::show::{time, word};
 use super::trouble::Trouble;
 

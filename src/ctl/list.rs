@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::args::{Audit, Errors, ListClients, ListClosed, ListRooms, Part};
+use super::desk::Desk;
 use super::page;
 use super::render::Column;
-use super::run::{Desk, filter, one};
 use super::show::{bytes, moment, number, time, word};
 use super::trouble::Trouble;
+use super::whom::{filter, one};
 
 const CLIENTS: &[Column] = &[
     Column::new("id", "ID", word),

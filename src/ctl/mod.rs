@@ -13,6 +13,7 @@ mod args;
 mod ban;
 mod beside;
 mod config;
+mod desk;
 mod doctor;
 mod drain;
 mod history;
@@ -29,6 +30,7 @@ mod stream;
 mod top;
 mod trouble;
 mod watch;
+mod whom;
 
 pub use run::{command, run};
 pub use trouble::Trouble;

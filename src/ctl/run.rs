@@ -2,20 +2,21 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::args::{Cli, Command, Kick, Which};
+use super::args::{Cli, Command, Kick};
 use super::ban;
+use super::desk::Desk;
 use super::drain::drain;
 use super::history;
 use super::link::Link;
-use super::render::{Column, Look, object, rows};
+use super::render::{Column, Look};
 use super::show::word;
 use super::top;
 use super::trouble::Trouble;
+use super::whom::{KICKED, filter, merge, one};
 use crate::build::BUILD;
 use crate::places::Surroundings;
 
@@ -53,13 +54,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// The command line of `chatctl`, for its manual and its completions.
 pub fn command() -> clap::Command {
     Cli::command()
-}
-
-/// What prints: an answer in the look that was asked for.
-pub(super) struct Desk<'a> {
-    pub(super) link: Link,
-    pub(super) look: Look,
-    pub(super) out: &'a mut dyn Write,
 }
 
 fn carry_out(cli: &Cli, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Trouble> {
@@ -110,12 +104,6 @@ fn carry_out(cli: &Cli, out: &mut dyn Write, complaints: &mut dyn Write) -> Resu
     }
 }
 
-pub(super) const KICKED: &[Column] = &[
-    Column::new("id", "ID", word),
-    Column::new("username", "USERNAME", word),
-    Column::new("addr", "ADDR", word),
-];
-
 const CHECKS: &[Column] = &[
     Column::new("check", "CHECK", word),
     Column::new("level", "LEVEL", word),
@@ -123,42 +111,6 @@ const CHECKS: &[Column] = &[
 ];
 
 impl Desk<'_> {
-    pub(super) fn call(
-        &mut self,
-        method: &str,
-        params: Value,
-        doing: &str,
-    ) -> Result<Value, Trouble> {
-        self.link.call(method, params, doing)
-    }
-
-    pub(super) fn print(&mut self, columns: &[Column], list: &[Value]) -> Result<(), Trouble> {
-        rows(self.out, self.look, columns, list).map_err(|error| Trouble::of_printing(&error))
-    }
-
-    /// As [`Desk::call`], for what takes its time.
-    pub(super) fn call_patiently(
-        &mut self,
-        method: &str,
-        params: Value,
-        doing: &str,
-        patience: Duration,
-    ) -> Result<Value, Trouble> {
-        self.link.call_patiently(method, params, doing, patience)
-    }
-
-    pub(super) fn print_object(&mut self, value: &Value) -> Result<(), Trouble> {
-        object(self.out, self.look, value).map_err(|error| Trouble::of_printing(&error))
-    }
-
-    pub(super) fn say(&mut self, sentence: &str) -> Result<(), Trouble> {
-        writeln!(self.out, "{sentence}").map_err(|error| Trouble::of_printing(&error))
-    }
-
-    pub(super) fn is_for_people(&self) -> bool {
-        matches!(self.look, Look::Table | Look::Tabs)
-    }
-
     fn status(&mut self) -> Result<(), Trouble> {
         let status = self.call("status", json!({}), "see the status")?;
         if self.look != Look::Table {
@@ -296,37 +248,5 @@ impl Desk<'_> {
             self.say(&format!("{name} {version} ({revision})"))?;
         }
         Ok(())
-    }
-}
-
-/// One client: digits are an id, since no nick is digits alone.
-pub(super) fn one(whom: &str) -> Value {
-    match whom.parse::<u64>() {
-        Ok(id) => json!({"id": id}),
-        Err(_) => json!({"username": whom}),
-    }
-}
-
-pub(super) fn filter(username: Option<&str>, which: &Which) -> Value {
-    let fields = [
-        ("username", username.map(Value::from)),
-        ("addr", which.range.as_deref().map(Value::from)),
-        ("room", which.room.as_deref().map(Value::from)),
-        ("dialect", which.dialect.as_deref().map(Value::from)),
-        ("state", which.state.as_deref().map(Value::from)),
-        (
-            "idle_over_seconds",
-            which.idle_over.map(|time| time.as_secs_f64().into()),
-        ),
-    ];
-    let said = fields
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    Value::Object(said.collect())
-}
-
-fn merge(into: &mut Value, from: Value) {
-    if let (Value::Object(into), Value::Object(from)) = (into, from) {
-        into.extend(from);
     }
 }

@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::args::{Events, Trace};
+use super::desk::Desk;
 use super::link::Heard;
 use super::render::{Column, Look, line, rows};
-use super::run::{Desk, one};
 use super::show::{plain, word};
 use super::trouble::Trouble;
+use super::whom::one;
 
 /// How much longer than the daemon's own clock a trace is waited for.
 const GRACE: Duration = Duration::from_secs(2);

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::args::Watch;
+use super::desk::Desk;
 use super::link::Heard;
 use super::pulse::pulse;
 use super::render::{Column, Look, line, rows};
-use super::run::Desk;
 use super::show::{bytes, moment, number, plain, time};
 use super::trouble::Trouble;
 

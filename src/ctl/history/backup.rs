@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::progress;
 use crate::ctl::beside::Beside;
-use crate::ctl::run::Desk;
+use crate::ctl::desk::Desk;
 use crate::ctl::trouble::Trouble;
 
 /// How long the daemon may take to make its copy and read it through.

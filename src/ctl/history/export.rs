@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::file::{Heading, Sum, line};
 use super::progress;
 use crate::ctl::beside::Beside;
-use crate::ctl::run::Desk;
+use crate::ctl::desk::Desk;
 use crate::ctl::trouble::Trouble;
 
 /// Messages of one page: the daemon may give less.

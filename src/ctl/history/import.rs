@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::file::{Lines, Sum, check, heading};
 use super::progress;
-use crate::ctl::run::Desk;
+use crate::ctl::desk::Desk;
 use crate::ctl::trouble::Trouble;
 
 /// Bytes of the messages of one request, about: it has to fit what the daemon reads.

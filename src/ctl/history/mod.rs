@@ -14,7 +14,7 @@ use std::io::Write;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::HistoryCommand;
-use super::run::Desk;
+use super::desk::Desk;
 use super::trouble::Trouble;
 
 pub(super) use backup::backup;

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use crate::ctl::args::{PruneHistory, SearchHistory, ShowHistory};
+use crate::ctl::desk::Desk;
 use crate::ctl::render::Column;
-use crate::ctl::run::Desk;
 use crate::ctl::show::{moment, word};
 use crate::ctl::trouble::Trouble;
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::ctl::args::Top;
 use crate::ctl::link::{Heard, Link};
-use crate::ctl::run::filter;
 use crate::ctl::trouble::Trouble;
+use crate::ctl::whom::filter;
 
 /// Glances that may wait for the screen.
 const WAITING: usize = 4;

@@ -23,9 +23,9 @@ use glances::{Glances, Seen};
 use tty::Tty;
 
 use super::args::{At, Top};
+use super::desk::Desk;
 use super::link::Link;
 use super::render::Look;
-use super::run::Desk;
 use super::trouble::Trouble;
 use crate::places::Surroundings;
 

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::glances::params;
 use crate::ctl::args::Top;
+use crate::ctl::desk::Desk;
 use crate::ctl::link::Heard;
 use crate::ctl::pulse::pulse;
 use crate::ctl::render::Column;
-use crate::ctl::run::Desk;
 use crate::ctl::show::{bytes, number, plain, time, word};
 use crate::ctl::trouble::Trouble;
 
