@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pruner::PruneReason;
 use super::shelf::{Shelf, Shelves};
 use crate::meter::{COMMIT, Counter, Histogram, PerLabel, TURN};
 use crate::retention::Retention;
 use crate::store::{RoomKey, RoomRow, Store, StoreError, Trouble};
+use crate::words::words;
 
 /// A store that logs are kept in, and how it fares.
 #[derive(Debug)]
@@ -40,6 +40,18 @@ pub struct InTrouble {
     pub error: StoreError,
     /// Since when.
     pub since: Instant,
+}
+
+words! {
+    /// Why messages go.
+    pub enum PruneReason {
+        /// `max_messages`.
+        Messages = "messages",
+        /// `max_age`.
+        Age = "age",
+        /// `max_bytes`.
+        Bytes = "bytes",
+    }
 }
 
 /// Counted by the committer's thread, and what is about checkpoints by the one that makes them.

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::keep::Keep;
+use super::keep::{Keep, PruneReason};
 use super::shelf::Shelf;
 use crate::event::Seq;
 use crate::retention::{Bounds, Retention};
 use crate::store::{StoreError, Writer};
-use crate::words::words;
 
 /// Messages that one step takes away: about a millisecond.
 const STEP: u64 = 256;
@@ -24,18 +23,6 @@ const ROUND: Duration = Duration::from_secs(1);
 const JUMP: Duration = Duration::from_secs(60);
 /// For how long age is not judged after a jump: an operator has time to set the clock right.
 const REST: Duration = Duration::from_secs(600);
-
-words! {
-    /// Why messages go.
-    pub enum PruneReason {
-        /// `max_messages`.
-        Messages = "messages",
-        /// `max_age`.
-        Age = "age",
-        /// `max_bytes`.
-        Bytes = "bytes",
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Pruner {
