@@ -1,7 +1,6 @@
 //! What unfinished writes keep in memory, within `limits.buffer_bytes`.
 
 use super::Lane;
-use super::seat::Slice;
 use super::write::Written;
 
 impl Lane {
@@ -74,24 +73,5 @@ impl Lane {
             }
         }
         self.seats[at].output.is_behind = true;
-    }
-}
-
-impl Slice {
-    /// Where the line ends that was begun; `at` itself if none was.
-    pub(super) fn line_end(&self) -> usize {
-        let begins = |at: usize| {
-            at == 0
-                || self
-                    .encoded
-                    .lines
-                    .binary_search_by_key(&(at as u32), |line| line.end)
-                    .is_ok()
-        };
-        if begins(self.at) {
-            self.at
-        } else {
-            self.encoded.line_end(self.at)
-        }
     }
 }

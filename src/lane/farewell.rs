@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::seat::{Seat, SlotWait};
+use super::reply::some;
+use super::seat::{Closing, Seat, SlotWait};
 use super::{Arrival, Conn, Lane};
 use crate::close::{CloseReason, Detail, Ending, Refusal};
 use crate::event::Change;
@@ -30,15 +31,6 @@ const LAST_LINGER: Duration = Duration::from_millis(200);
 const REFUSED: usize = 128;
 /// Shortest and longest wait that a client is asked for before it comes back, in milliseconds.
 const RETRY_MS: std::ops::Range<u64> = 1_000..10_000;
-
-/// A session that is ending.
-#[derive(Debug)]
-pub(super) struct Closing {
-    pub(super) deadline: Instant,
-    is_half_closed: bool,
-    /// It never was a session: it only reads why not.
-    refused: bool,
-}
 
 impl Lane {
     /// Takes a connection in. `None` if it was refused and not even told.
@@ -350,11 +342,6 @@ pub(super) fn broken_by(error: &io::Error) -> Option<Ending> {
         io::ErrorKind::TimedOut => Some(Detail::Unacknowledged.into()),
         _ => None,
     }
-}
-
-/// A log line has no field for what there is not.
-pub(super) fn some(detail: &'static str) -> Option<&'static str> {
-    (!detail.is_empty()).then_some(detail)
 }
 
 /// Clients that come back spread themselves.

@@ -7,13 +7,13 @@
 //!    the session's rooms: a page costs no more memory than one piece.
 //! 3. A page is contiguous. What retention removes while it is told ends it, and it says `more`.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Lane;
 use super::pump::Next;
 use super::reply::About;
-use crate::event::{GapReason, Message, Seq, SessionId};
+use super::telling::Telling;
+use crate::event::{GapReason, Message, SessionId};
 use crate::fault::ErrorCode;
 use crate::log::{self, RETRY_AFTER, Room};
 use crate::mail::Page;
@@ -25,28 +25,8 @@ const PAGE: usize = 100;
 const PIECE: usize = 16 * 1024;
 /// Messages that are read for one piece at most.
 const PIECE_MESSAGES: u64 = 128;
-/// Bytes of texts of one piece that are held until they are told.
-const HELD: usize = 64 * 1024;
 /// Longest label of a page, escaped: each line of the answer has it beside the longest text.
 const LABEL: usize = 120;
-
-/// A page that a session is being told.
-#[derive(Debug)]
-pub(super) struct Telling {
-    room: Arc<Room>,
-    /// What every line of it carries. Empty if the request had none: the lines have to be told from
-    /// what is said now.
-    label: Box<str>,
-    page: log::Page,
-    /// The next number.
-    next: Seq,
-    /// The store is being asked for what comes next.
-    is_asked: bool,
-    /// What the store had, or what of it is not told yet.
-    found: Option<Page>,
-    /// How many messages are asked for at once: fewer where they are long.
-    span: u64,
-}
 
 /// Where the next messages of a page are.
 enum Piece {
@@ -228,59 +208,5 @@ impl Lane {
             recoverable: false,
         };
         self.reply_to(at, &gap, Some(&telling.label));
-    }
-}
-
-impl Telling {
-    /// The numbers of the next piece.
-    fn numbers(&self) -> RangeInclusive<Seq> {
-        self.next..=self.page.last.min(self.next + self.span - 1)
-    }
-
-    /// As much of what was read as may be held. Where that is not all, less is asked for from then on.
-    fn held(&mut self, page: Page) -> Page {
-        let Page::Messages(mut messages) = page else {
-            return page;
-        };
-        let mut bytes = 0;
-        let mut fits = |message: &&Arc<Message>| {
-            bytes += message.text.len();
-            bytes <= HELD
-        };
-        let count = messages
-            .iter()
-            .take_while(|message| fits(message))
-            .count()
-            .max(1);
-        if count < messages.len() {
-            messages.truncate(count);
-            self.span = count as u64;
-        }
-        Page::Messages(messages)
-    }
-
-    /// What was read from the store and not told is not read again.
-    fn keep_rest(&mut self, mut messages: Vec<Arc<Message>>, told: u64) {
-        let is_in_store = self.room.key().is_some();
-        let told = usize::try_from(told).unwrap_or(usize::MAX);
-        if is_in_store && told > 0 && told < messages.len() && self.next <= self.page.last {
-            messages.drain(..told);
-            let messages = Page::Messages(messages);
-            self.found = Some(self.held(messages));
-        }
-    }
-
-    /// The next number that can still be read is `there`.
-    fn meet(&mut self, there: Seq) {
-        if there <= self.next || self.next > self.page.last {
-            return;
-        }
-        if self.next > self.page.first {
-            self.page.last = self.next - 1;
-            self.page.more = true;
-        } else {
-            self.page.first = there;
-            self.next = there;
-        }
     }
 }

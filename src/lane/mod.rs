@@ -43,8 +43,10 @@ mod say;
 mod seat;
 mod seats;
 mod serve;
+mod slice;
 mod stretch;
 mod task;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Lane;
 use super::seat::Seat;
-use super::write::Skip;
+use super::slice::Skip;
 use crate::escape::visible;
 use crate::event::SessionId;
 use crate::log::Encoded;

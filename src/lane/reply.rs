@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Lane;
-use super::farewell::some;
 use super::refused::Refusal;
 use crate::close::Detail;
 use crate::fault::{ErrorCode, Rejection};
@@ -225,3 +224,8 @@ impl Lane {
 
 /// What the rest of an answer may take of its line, in bytes: twice a room name, an epoch, a label.
 pub(super) const ENVELOPE: usize = 512;
+
+/// A log line has no field for what there is not.
+pub(super) fn some(detail: &'static str) -> Option<&'static str> {
+    (!detail.is_empty()).then_some(detail)
+}

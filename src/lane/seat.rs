@@ -6,13 +6,12 @@ use std::task::Waker;
 use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
-use super::farewell::Closing;
-use super::history::Telling;
-use super::write::Skip;
+use super::slice::Slice;
+use super::telling::Telling;
 use crate::close::Ending;
 use crate::event::{Seq, SessionId};
 use crate::hub::{Card, Permit};
-use crate::log::{Encoded, Room, Slot};
+use crate::log::{Room, Slot};
 use crate::mail::Trace;
 use crate::name::Nick;
 use crate::pace::Pace;
@@ -137,17 +136,13 @@ pub(super) struct Output {
     pub(super) behind_since: Option<Instant>,
 }
 
-/// A shared stretch of a room's bytes that a session has taken in part.
+/// A session that is ending.
 #[derive(Debug)]
-pub(super) struct Slice {
-    /// Whose bytes they are; none once the session has left that room.
-    pub(super) room: Option<u64>,
-    pub(super) encoded: Arc<Encoded>,
-    pub(super) at: usize,
-    /// What of the session's own doings is left out.
-    pub(super) skip: Option<Skip>,
-    /// Whether it was read from the log.
-    pub(super) replayed: bool,
+pub(super) struct Closing {
+    pub(super) deadline: Instant,
+    pub(super) is_half_closed: bool,
+    /// It never was a session: it only reads why not.
+    pub(super) refused: bool,
 }
 
 /// A room that a session is in.

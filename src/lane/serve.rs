@@ -5,10 +5,11 @@ use std::task::Waker;
 
 use super::Lane;
 use super::room::Member;
-use super::seat::{Seat, Slice};
+use super::seat::Seat;
 use super::seats::Sent;
+use super::slice::{Skip, Slice};
 use super::stretch::Stretch;
-use super::write::{Skip, Written, write_answers, write_lines};
+use super::write::{Written, write_answers, write_lines};
 use crate::hub::SessionState;
 
 impl Lane {

@@ -4,11 +4,10 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker};
 
 use super::Conn;
-use super::seat::{Output, Slice};
-use crate::event::SessionId;
-use crate::log::{Encoded, Line};
+use super::seat::Output;
+use super::slice::{Skip, Slice};
+use crate::log::Encoded;
 use crate::meter::COUNTS;
-use crate::wire::Silence;
 
 /// What a write came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,19 +51,6 @@ impl Written {
             own: 0,
             ..self
         }
-    }
-}
-
-/// Whose lines are left out of a write, and which of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Skip {
-    pub(super) author: SessionId,
-    pub(super) silence: Silence,
-}
-
-impl Skip {
-    pub(super) fn skips(self, line: &Line) -> bool {
-        line.author == self.author && (self.silence == Silence::Everything || line.seq.is_none())
     }
 }
 
@@ -196,7 +182,9 @@ pub(super) fn write_slice(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::SessionId;
     use crate::log::Line;
+    use crate::wire::Silence;
 
     #[test]
     fn own_lines_are_left_out_and_the_rest_is_written_in_stretches() {
