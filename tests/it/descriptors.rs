@@ -127,7 +127,8 @@ async fn few_from_the_start() {
         .await;
 }
 
-/// Whoever reads the store had a connection to it before they were gone.
+/// Whoever reads the store had a connection to it before they were gone; what an operator asks takes
+/// some that were put by.
 #[tokio::test]
 async fn what_was_said_before_is_still_read() {
     const SAID: usize = 50;
@@ -149,6 +150,10 @@ async fn what_was_said_before_is_still_read() {
     for _ in 0..10 {
         let (numbers, end) = alice.page("den", json!({ "after": 0 })).await;
         assert_eq!(numbers.len(), SAID, "{end}");
+        let found = chat.ctl(&["history", "search", "den", "m7"]).await;
+        assert!(found.stdout.contains("m7"), "{found:?}");
+        let shown = chat.ctl(&["history", "show", "den"]).await;
+        assert!(shown.stdout.contains("m50"), "{shown:?}");
     }
     drop((guests, waiting));
 }

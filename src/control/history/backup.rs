@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{IDLE, on_disk, over, work_id};
+use super::{IDLE, over, work_id};
 use crate::control::{Control, Refused, lock};
 use crate::log::Keep;
 
@@ -92,7 +92,7 @@ impl Control {
             }
             *known = Some(place);
         }
-        let made = on_disk(move || make(&keep)).await;
+        let made = self.on_disk(move || make(&keep)).await;
         let mut known = lock(&self.0.works.backup);
         *known = None;
         let (file, bytes, sha256, messages) = made?;
@@ -132,7 +132,7 @@ impl Control {
             });
         }
         let offset = query.offset;
-        on_disk(move || {
+        self.on_disk(move || {
             let mut data = vec![0; left.min(PART) as usize];
             file.read_exact_at(&mut data, offset).map_err(failed)?;
             Ok(BackupPart {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{IDLE, on_disk, over, work_id};
+use super::{IDLE, over, work_id};
 use crate::control::{Control, Refused, lock};
 use crate::event::{SEQ_MAX, Seq, Topic};
 use crate::log::Archive;
@@ -143,7 +143,7 @@ impl Control {
                 "the system gives no random bits".to_owned(),
             ));
         };
-        let begun = on_disk(move || {
+        let begun = self.on_disk(move || {
             let mut archive = Archive::open(&keep)?;
             let key = archive.begin_import()?;
             Ok((archive, key))

@@ -96,14 +96,21 @@ impl Control {
             Refused::State("nothing is kept: history.durability is \"none\"".to_owned())
         })
     }
-}
 
-/// Meets the disk on a thread that may wait for it.
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Refused::Failed(format!("the work broke off: {error}"))))
+    /// Meets the disk on a thread that may wait for it, with descriptors of the spares where clients
+    /// have taken all others.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let spares = self.spares().clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _loan = spares.lend_if_none();
+            work()
+        });
+        let failed = |error| Refused::Failed(format!("the work broke off: {error}"));
+        done.await.unwrap_or_else(|error| Err(failed(error)))
+    }
 }
 
 impl From<StoreError> for Refused {

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::on_disk;
 use crate::control::{Control, Refused};
 use crate::event::Seq;
 use crate::log::Archive;
@@ -47,23 +46,24 @@ impl Control {
         let limit = limit(order, (self.hub().clock)())?;
         let dry_run = order.dry_run;
         let working = keep.clone();
-        let report = on_disk(move || {
-            let to = match limit {
-                Limit::To(to) => to,
-                Limit::Keep(count) => row.head.saturating_sub(count),
-                Limit::Time(time_ms) => working.store.reader()?.last_before(&row, time_ms)?,
-            };
-            let report = report(&row, to);
-            if dry_run || report.messages == 0 {
-                return Ok(report);
-            }
-            let shelf = working
-                .shelf(row.key)
-                .ok_or_else(|| Refused::NoMatch("the room is gone".to_owned()))?;
-            Archive::open(&working)?.prune(&shelf, report.first - 1)?;
-            Ok(report)
-        })
-        .await?;
+        let report = self
+            .on_disk(move || {
+                let to = match limit {
+                    Limit::To(to) => to,
+                    Limit::Keep(count) => row.head.saturating_sub(count),
+                    Limit::Time(time_ms) => working.store.reader()?.last_before(&row, time_ms)?,
+                };
+                let report = report(&row, to);
+                if dry_run || report.messages == 0 {
+                    return Ok(report);
+                }
+                let shelf = working
+                    .shelf(row.key)
+                    .ok_or_else(|| Refused::NoMatch("the room is gone".to_owned()))?;
+                Archive::open(&working)?.prune(&shelf, report.first - 1)?;
+                Ok(report)
+            })
+            .await?;
         if !dry_run && report.messages > 0 {
             // Nobody waits for it: what is left when the daemon ends, the next start clears away.
             drop(tokio::task::spawn_blocking(move || {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PastRow, on_disk};
+use super::PastRow;
 use crate::control::{Control, Refused};
 use crate::event::Seq;
 use crate::search::Words;
@@ -58,7 +58,7 @@ impl Control {
         }
         let before = query.before;
         let limit = query.limit.unwrap_or(SHOWN).clamp(1, MOST);
-        on_disk(move || {
+        self.on_disk(move || {
             let reader = keep.store.reader()?;
             let found = search.find(&reader, &row, &words, before, limit)?;
             Ok(SearchReport {

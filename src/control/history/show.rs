@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::on_disk;
 use crate::control::{Control, Refused, rfc3339};
 use crate::event::{Epoch, Message, SEQ_MAX, Seq, Topic};
 use crate::hub::Past;
@@ -120,7 +119,7 @@ impl Control {
             }
             Past::Stored(row) => {
                 let keep = self.kept()?;
-                on_disk(move || {
+                self.on_disk(move || {
                     let (first, head) = (row.first, row.head);
                     let reach = Reach {
                         first,
