@@ -291,6 +291,7 @@ fn typed_lines_are_remembered_for_their_owner_alone() {
     screen.types("remember me\r");
     peer.acks(1, "remember me");
     // Between two prompts the terminal itself would take the key.
+    screen.shows_row("lobby> remember me");
     screen.shows_last("lobby>");
     screen.types(CTRL_D);
     peer.lets_go();
