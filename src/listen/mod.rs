@@ -5,15 +5,14 @@
 //! put by for the operator ([`crate::spares`]) are never given to clients.
 
 mod probes;
+mod queue;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -22,19 +21,14 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::hub::Hub;
 use crate::lane::{Arrival, Peer};
-use crate::limits::Limits;
 use crate::meter::{AcceptError, Meter};
 use crate::phase::Phase;
 use crate::spares::Spares;
 pub use probes::Probes;
+use queue::Queue;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
-/// Silence after which the kernel asks whether a peer is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-/// How often it asks again: whoever is silent and gone is noticed soon after `TCP_USER_TIMEOUT`.
-const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
-
 /// Listens at an address. An IPv6 address takes IPv6 only.
 ///
 /// # Errors
@@ -140,7 +134,7 @@ impl Acceptor {
         let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
         let mut changes = self.hub.limit_changes();
         let limits = changes.borrow_and_update().clone();
-        prepare(listener.get_ref(), &limits)?;
+        let mut queue = Queue::prepare(listener.get_ref(), limits)?;
         let mut phases = self.hub.phase_changes();
         let mut backoff = Backoff::new("chat");
         let mut next = first;
@@ -150,7 +144,7 @@ impl Acceptor {
                     // What was made free for an operator is not for clients.
                     return Err(Errno::MFILE.into());
                 }
-                accept(listener)
+                queue.accept(listener)
             };
             // Every branch only waits: whichever loses keeps what it had. Closing is looked at first.
             let accepted = tokio::select! {
@@ -159,12 +153,12 @@ impl Acceptor {
                     return Ok(());
                 }
                 () = closing.cancelled() => {
-                    return self.let_in_the_rest(listener.get_ref(), next).await;
+                    return self.let_in_the_rest(listener.get_ref(), queue, next).await;
                 }
                 // At once: what is set holds for whoever the kernel takes in from then on.
                 Ok(()) = changes.changed() => {
                     let limits = changes.borrow_and_update().clone();
-                    prepare(listener.get_ref(), &limits)?;
+                    queue = Queue::prepare(listener.get_ref(), limits)?;
                     continue;
                 }
                 (stream, lane) = self.probes.next() => {
@@ -193,8 +187,13 @@ impl Acceptor {
     }
 
     /// Whoever has connected already is let in: closing the listener would reset them.
-    async fn let_in_the_rest(&self, listener: &TcpListener, mut next: usize) -> io::Result<()> {
-        while let Ok((stream, addr)) = accept(listener) {
+    async fn let_in_the_rest(
+        &self,
+        listener: &TcpListener,
+        mut queue: Queue,
+        mut next: usize,
+    ) -> io::Result<()> {
+        while let Ok((stream, addr)) = queue.accept(listener) {
             next = next.wrapping_add(1);
             if self.hand_on(stream, addr, next).await.is_err() {
                 break;
@@ -239,31 +238,6 @@ impl Acceptor {
 /// Where a connection comes from that was not made over a network.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Takes the next connection, in one system call.
-fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let (stream, addr) = rustix::net::acceptfrom_with(listener, flags)?;
-    // A peer without an address was gone before it was accepted.
-    let addr = addr.and_then(|addr| SocketAddr::try_from(addr).ok());
-    let addr = addr.ok_or(io::ErrorKind::ConnectionAborted)?;
-    Ok((stream.into(), addr))
-}
-
-/// What is set on a listener holds for every connection that is accepted from it (tcp(7), socket(7)).
-fn prepare(listener: &TcpListener, limits: &Limits) -> io::Result<()> {
-    let socket = SockRef::from(listener);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(limits.socket_buffer)?;
-    socket.set_recv_buffer_size(limits.socket_buffer)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE_AGAIN);
-    socket.set_tcp_keepalive(&keepalive)?;
-    // Keepalive does not end a peer that vanished with bytes under way; this does. It comes
-    // after our own patience, which knows the better reason.
-    socket.set_tcp_user_timeout(Some(limits.write_stall * 2))
-}
-
 fn cause(error: &io::Error) -> AcceptError {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => AcceptError::FdLimit,
@@ -275,7 +249,10 @@ fn cause(error: &io::Error) -> AcceptError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::limits::Limits;
     use crate::name::RoomName;
 
     #[tokio::test]
