@@ -78,6 +78,7 @@ fn prepare(socket: &impl AsFd, limits: &Limits) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listen::bind;
 
     fn is_prepared(stream: &TcpStream, limits: &Limits) -> bool {
         let socket = SockRef::from(stream);
@@ -95,7 +96,7 @@ mod tests {
             socket_buffer: 8 << 10,
             ..Limits::default()
         });
-        let listener = super::super::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let comes = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let early = [comes(), comes()];
         let mut queue = Queue::prepare(&listener, limits.clone()).unwrap();
