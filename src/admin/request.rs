@@ -60,8 +60,10 @@ impl Request {
             return wrong("this is JSON-RPC 2.0: say \"jsonrpc\":\"2.0\"");
         }
         match request.id {
-            Some(Value::String(_) | Value::Number(_)) => Ok(request),
-            _ => wrong("a request needs an id, a string or a number"),
+            Some(Value::String(_)) => Ok(request),
+            // It is answered as it was said, which what is read as a float could not be.
+            Some(Value::Number(ref number)) if !number.is_f64() => Ok(request),
+            _ => wrong("a request needs an id, a string or a whole number of at most 64 bits"),
         }
     }
 }

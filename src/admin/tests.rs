@@ -417,6 +417,14 @@ async fn what_is_no_request_is_answered_and_the_next_one_heard() {
         ),
         ("[\"2.0\",1,\"version\",{}]", -32600),
         (
+            "{\"jsonrpc\":\"2.0\",\"id\":-0,\"method\":\"version\"}",
+            -32600,
+        ),
+        (
+            "{\"jsonrpc\":\"2.0\",\"id\":123456789012345678901,\"method\":\"version\"}",
+            -32600,
+        ),
+        (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":[]}",
             -32602,
         ),
