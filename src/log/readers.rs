@@ -36,7 +36,8 @@ impl std::fmt::Debug for Readers {
 }
 
 impl Readers {
-    /// Starts the threads.
+    /// Starts the threads. Each has its connection before there is a question, so that it needs no
+    /// descriptor that may be gone by then.
     ///
     /// # Errors
     /// The system gives none.
@@ -44,9 +45,11 @@ impl Readers {
         let readers = Arc::new(Self::default());
         for number in 0..THREADS {
             let (readers, keep) = (readers.clone(), keep.clone());
+            // Why there is none, the first question asks again.
+            let reader = keep.store.reader().ok();
             std::thread::Builder::new()
                 .name(format!("reader-{number}"))
-                .spawn(move || or_abort(|| readers.run(&keep)))?;
+                .spawn(move || or_abort(|| readers.run(&keep, reader)))?;
         }
         Ok(readers)
     }
@@ -83,10 +86,7 @@ impl Readers {
         self.arrived.notify_all();
     }
 
-    fn run(&self, keep: &Keep) {
-        // Before there is a question, so that it needs no descriptor that may be gone by then. Why
-        // there is none, the first question asks again.
-        let mut reader = keep.store.reader().ok();
+    fn run(&self, keep: &Keep, mut reader: Option<Reader>) {
         while let Some(question) = self.next() {
             let answered = match &reader {
                 Some(reader) => question(Ok(reader)),
