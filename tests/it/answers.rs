@@ -49,6 +49,11 @@ async fn with_no_descriptor_left() {
     let chat = Daemon::start(Config::shipped()).await;
     let before = prlimit_now(&chat);
     chat.allow_descriptors(Some(chat.open_descriptors()));
+    // Some of those that were open may have been so for a moment only.
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        crowd.push(Peer::connect(chat.chat()).await);
+    }
     let mut alice = Peer::connect(chat.chat()).await;
     alice
         .say(r#"{"type":"hello","version":1,"username":"alice"}"#)
