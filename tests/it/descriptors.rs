@@ -155,5 +155,9 @@ async fn what_was_said_before_is_still_read() {
         let shown = chat.ctl(&["history", "show", "den"]).await;
         assert!(shown.stdout.contains("m50"), "{shown:?}");
     }
+    let pruned = chat.ctl(&["history", "prune", "den", "--keep", "10"]).await;
+    assert_eq!(pruned.code, 0, "{pruned:?}");
+    let (numbers, end) = alice.page("den", json!({ "after": 40 })).await;
+    assert_eq!(numbers.len(), 10, "{end}");
     drop((guests, waiting));
 }
